@@ -1,0 +1,150 @@
+"""The course's own Sphinx extension: boxes from quotes, framed questions, local assets, accessible pages.
+
+The notebooks hold plain Markdown only, so that they read well in JupyterLab; what the site adds, it adds here.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
+
+KINDS = ("Note", "Tip", "Warning", "Exam", "Claim", "Predict", "Recall")
+HERE = Path(__file__).resolve().parent
+
+
+class QuoteBoxes(SphinxTransform):
+    """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that kind.
+
+    The whole of the bold text is the title, and its slug the box's anchor when it carries a number: `> **Claim 144-02.** …` is
+    reached by `#claim-144-02`. Any other quote stays one.
+    """
+
+    default_priority = 210
+
+    def apply(self, **kwargs):
+        for quote in list(self.document.findall(nodes.block_quote)):
+            first = quote.children[0] if quote.children else None
+            if not isinstance(first, nodes.paragraph):
+                continue
+            while first.children and not first[0].astext():     # markdown-it leaves an empty text in front
+                first.pop(0)
+            if not first.children or not isinstance(first[0], nodes.strong):
+                continue
+            title = first[0].astext().strip().rstrip(".:")
+            kind = title.split(" ")[0]
+            if kind not in KINDS:
+                continue
+            first.pop(0)
+            if first.children and isinstance(first[0], nodes.Text):
+                first.replace(first[0], nodes.Text(str(first[0]).lstrip(" .:\n")))
+            box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
+            if title != kind:
+                box["ids"].append(nodes.make_id(title))
+            box += quote.children if first.children else quote.children[1:]
+            quote.replace_self(box)
+
+
+class SummaryMath(SphinxTransform):
+    """Turns `$…$` inside the `<summary>` of a fold, where Markdown leaves raw HTML alone, into mathematics."""
+
+    default_priority = 211
+
+    def apply(self, **kwargs):
+        for raw in list(self.document.findall(nodes.raw)):
+            html = raw.astext()
+            if "<summary" not in html or "$" not in html:
+                continue
+            parts = re.split(r"(?<!\\)\$([^$\n]+)\$", html)
+            raw.parent.replace(raw, [
+                nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html") for i, part in enumerate(parts)
+            ])
+
+
+def frame_questions(app, docname, source):
+    """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event `source-read`)."""
+    if not str(app.env.doc2path(docname)).endswith(".ipynb") or '"question"' not in source[0]:
+        return
+    notebook = json.loads(source[0])
+    questions = [c for c in notebook["cells"] if c["cell_type"] == "markdown" and "question" in c["metadata"].get("tags", [])]
+    for number, cell in enumerate(questions, 1):
+        text = "".join(cell["source"])
+        cell["source"] = f'<div class="question" role="group" aria-label="Question {number}">\n\n{text}\n\n</div>'
+    source[0] = json.dumps(notebook)
+
+
+def add_anchors(app, doctree):
+    """Lets `[text](page.md#id)` reach every id of a page, so that `-W` fails on an unknown one (event `doctree-read`)."""
+    slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
+    for node in doctree.findall(nodes.Element):
+        for anchor in node.get("ids", []):
+            slugs.setdefault(anchor, (0, anchor, ""))
+
+
+def set_options(app, config):
+    """Sets the theme's options (event `config-inited`).
+
+    The repository, launch, edit and issue buttons appear when the environment variable COURSE_REPOSITORY holds the repository's
+    address (https://github.com/owner/name); COURSE_BRANCH names its branch, `main` if unset.
+    """
+    # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes, hence here
+    options = config.html_theme_options
+    options.update(show_navbar_depth=1, pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark")
+    address = os.environ.get("COURSE_REPOSITORY", "").strip().rstrip("/")
+    if address:
+        options.update(
+            repository_url=address,
+            repository_branch=os.environ.get("COURSE_BRANCH", "").strip() or "main",
+            use_repository_button=True, use_edit_page_button=True, use_issues_button=True,
+            launch_buttons={"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"},
+        )
+
+
+def copy_mathjax(static):
+    """Copies MathJax 3 and its fonts out of the installed package sphinx-mathjax-offline below the folder `static`."""
+    source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
+    target = static / "mathjax"
+    fonts = "output/chtml/fonts/woff-v2"
+    shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
+    shutil.copy(source / "tex-chtml.js", target)
+
+
+def repair_page(html):
+    """Returns a page's HTML with the accessibility faults of the theme and of pandas repaired; repairing twice changes nothing."""
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)                                    # the corner of a data frame
+    html = html.replace('<summary aria-label="Toggle hidden content">', "<summary>")            # differs from what one sees
+    html = re.sub(r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html)
+    return html
+
+
+def finish(app, error):
+    """Completes the built HTML (event `build-finished`)."""
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    copy_mathjax(static)
+    shutil.copy(HERE / "course.css", static)
+    # 1.5 MB on every page; the same icons come from the theme's font
+    (static / "scripts/fontawesome.js").write_text("", encoding="utf8")
+    for page in out.rglob("*.html"):
+        html = page.read_text(encoding="utf8")
+        repaired = repair_page(html)
+        if repaired != html:
+            page.write_text(repaired, encoding="utf8")
+
+
+def setup(app):
+    """Registers the extension with Sphinx."""
+    app.add_css_file("course.css", priority=900)
+    app.add_transform(QuoteBoxes)
+    app.add_transform(SummaryMath)
+    app.connect("config-inited", set_options)
+    app.connect("source-read", frame_questions)
+    app.connect("doctree-read", add_anchors)
+    app.connect("build-finished", finish)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

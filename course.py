@@ -1,0 +1,134 @@
+"""Build, read, run and check the course. Needs Python 3.11, 3.12 or 3.13 and nothing else.
+
+python course.py book          build the site and say where to open it
+python course.py test          check that every printed number is what the code prints
+python course.py lab           open the chapters in JupyterLab
+python course.py run 144       execute a chapter and store it (for authors)
+python course.py experiments   redo the long comparisons behind the tables in data/experiments
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+SITE = ROOT / "_build" / "html" / "index.html"
+PYTHONS = [(3, 11), (3, 12), (3, 13)]
+
+
+def stop(sentence):
+    """End the program with one sentence that says what to do."""
+    sys.exit(f"course.py: {sentence}")
+
+
+def fingerprint(paths):
+    """Return a digest of the names and contents of some files."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def install():
+    """Make .venv with the pinned packages, unless the one that is there already holds them."""
+    pins = [ROOT / "requirements.txt", ROOT / "lock.txt"]
+    stamp, wanted = VENV / "installed", fingerprint(pins)
+    if stamp.exists() and stamp.read_text() == wanted and PYTHON.exists():
+        return
+    if sys.version_info[:2] not in PYTHONS:
+        known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
+        stop(f"this is Python {sys.version_info[0]}.{sys.version_info[1]}; run me with one of {known}.")
+    print("Installing the packages into .venv (about 2.7 GB, once, a few minutes) ...", flush=True)
+    if not PYTHON.exists():
+        try:
+            venv.create(VENV, with_pip=True)
+        except (subprocess.CalledProcessError, OSError) as error:
+            stop(f"could not make {VENV} ({error}); on Debian and Ubuntu, install the package python3-venv.")
+    done = run("-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", "requirements.txt")
+    if done:
+        stop("the installation failed; pip's message is above. Mend its cause (network, disk) and run me again.")
+    stamp.write_text(wanted)
+
+
+def run(*arguments, folder=ROOT):
+    """Run the course's own Python with these arguments and return the exit status."""
+    return subprocess.run([PYTHON, *arguments], cwd=folder).returncode
+
+
+def book():
+    """Build the site if anything it shows has changed, and return the exit status."""
+    sources = [ROOT / name for name in ("_config.yml", "_toc.yml", "intro.md", "requirements.txt", "lock.txt")]
+    for folder in ("chapters", "reference", "_ext"):
+        sources += [path for path in (ROOT / folder).rglob("*") if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}]
+    sources = [path for path in sources if not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)]
+    stamp, wanted = ROOT / "_build" / "built", fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
+    if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):
+        stamp.unlink(missing_ok=True)
+        if run("-m", "jupyter_book.cli.main", "build", ".", "-W", "-n", "--keep-going", "-q"):
+            stop("the site was not built; the warnings above say which page and line to mend.")
+        stamp.write_text(wanted)
+    print(f"The book is ready. Open it with your browser: {SITE.as_uri()}")
+    return 0
+
+
+def test(options):
+    """Run every check, on two processes, and return the exit status; options go on to pytest."""
+    status = run("-m", "pytest", "--nbval", "-n", "2", "--dist", "loadscope", *options)
+    return status
+
+
+def chapters(numbers):
+    """Return the notebooks whose names begin with these numbers; 145.1 finds 145_1_transformers."""
+    found = []
+    for number in numbers:
+        prefix = number.replace(".", "_") + "_"
+        paths = [p for p in sorted((ROOT / "chapters").glob(f"{prefix}*.ipynb")) if not p.name[len(prefix)].isdigit()]
+        if not paths:
+            written = ", ".join(p.name.split(".")[0] for p in sorted((ROOT / "chapters").glob("*.ipynb")))
+            stop(f"there is no chapter {number} yet; the written ones are: {written}.")
+        found += paths
+    return found
+
+
+def experiments(names, check):
+    """Redo the experiment tables (all, or the named ones), or with check compare them; return the exit status."""
+    arguments = ["--check"] if check else []
+    return run("tools/run_experiments.py", *arguments, *names)
+
+
+def main():
+    """Read the command line and do what it asks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("book", help="build the site")
+    commands.add_parser("test", help="run every check; further options go to pytest")
+    commands.add_parser("lab", help="open JupyterLab in chapters/")
+    runner = commands.add_parser("run", help="execute and store chapters")
+    runner.add_argument("numbers", nargs="*", help="for example 144; none: the reference notebooks")
+    repeat = commands.add_parser("experiments", help="redo the experiment tables")
+    repeat.add_argument("names", nargs="*", help="for example shift; none: all")
+    repeat.add_argument("--check", action="store_true", help="compare with the stored tables, write nothing")
+    arguments, rest = parser.parse_known_args()
+    if rest and arguments.command != "test":
+        parser.error(f"unknown option: {' '.join(rest)}")
+    install()
+    if arguments.command == "book":
+        return book()
+    if arguments.command == "test":
+        return test(rest)
+    if arguments.command == "lab":
+        return run("-m", "jupyterlab", folder=ROOT / "chapters")
+    if arguments.command == "run":
+        notebooks = chapters(arguments.numbers) or sorted((ROOT / "reference").glob("*.ipynb"))
+        return run("tools/run_chapters.py", *[str(path.relative_to(ROOT)) for path in notebooks])
+    return experiments(arguments.names, arguments.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
