@@ -20,8 +20,8 @@ HERE = Path(__file__).resolve().parent
 class QuoteBoxes(SphinxTransform):
     """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that kind.
 
-    The whole of the bold text is the title, and its slug the box's anchor when it carries a number: `> **Claim 144-02.** …` is
-    reached by `#claim-144-02`. Any other quote stays one.
+    The whole of the bold text is the title; a claim's is its anchor as well: `> **Claim 144-02.** …` is reached by `#claim-144-02`.
+    Any other quote stays one.
     """
 
     default_priority = 210
@@ -43,8 +43,9 @@ class QuoteBoxes(SphinxTransform):
             if first.children and isinstance(first[0], nodes.Text):
                 first.replace(first[0], nodes.Text(str(first[0]).lstrip(" .:\n")))
             box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
-            if title != kind:
-                box["ids"].append(nodes.make_id(title))
+            if kind == "Claim":
+                box["names"].append(nodes.make_id(title))
+                self.document.note_explicit_target(box)         # also warns when two boxes hold one claim
             box += quote.children if first.children else quote.children[1:]
             quote.replace_self(box)
 
@@ -63,6 +64,17 @@ class SummaryMath(SphinxTransform):
             raw.parent.replace(raw, [
                 nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html") for i, part in enumerate(parts)
             ])
+
+
+class ClaimNumbers(SphinxTransform):
+    """Marks the table cells that hold nothing but a claim's number (`144-02`), so that it is not broken at the hyphen."""
+
+    default_priority = 212
+
+    def apply(self, **kwargs):
+        for cell in self.document.findall(nodes.entry):
+            if re.fullmatch(r"\d{3}-\d{2}", cell.astext().strip()):
+                cell["classes"].append("claim-number")
 
 
 def frame_questions(app, docname, source):
@@ -93,7 +105,9 @@ def set_options(app, config):
     """
     # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes, hence here
     options = config.html_theme_options
-    options.update(show_navbar_depth=1, pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark")
+    # pydata-sphinx-theme puts a second search field into the otherwise empty header, hence the empty list
+    options.update(navbar_persistent=[], pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark")
+    config.html_context.setdefault("default_mode", "auto")      # unset, each page logs an error
     address = os.environ.get("COURSE_REPOSITORY", "").strip().rstrip("/")
     if address:
         options.update(
@@ -143,6 +157,7 @@ def setup(app):
     app.add_css_file("course.css", priority=900)
     app.add_transform(QuoteBoxes)
     app.add_transform(SummaryMath)
+    app.add_transform(ClaimNumbers)
     app.connect("config-inited", set_options)
     app.connect("source-read", frame_questions)
     app.connect("doctree-read", add_anchors)

@@ -6,30 +6,24 @@ python tools/run_chapters.py --check chapters/*.ipynb      fail on a notebook th
 
 import argparse
 import asyncio
-import base64
-import io
 import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from PIL import Image
 
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags", "mystnb"}
-# A pixel counts as changed when a channel moves by more than LEVELS of 255; a figure, when more than SHARE of its pixels do.
-LEVELS, SHARE = 24, 0.001
+CELL_METADATA = {"tags", "mystnb", "jupyter"}
 
 
 def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
-    Cell ids stay. Code cells are counted 1..n, only tags and mystnb metadata are kept, pieces of one stream are
+    Cell ids stay. Code cells are counted 1..n, only tags, mystnb and jupyter metadata are kept, pieces of one stream are
     joined, and stderr is dropped: TensorFlow's start-up lines reach JupyterLab but never nbval.
     """
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
@@ -87,25 +81,6 @@ def is_normalised(path):
     if any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells):
         return False
     return nbformat.writes(normalise(notebook)) + "\n" == text
-
-
-def pixels(png):
-    """Decode a base64 PNG into an int array of shape (height, width, 4)."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")).astype(int)
-
-
-def same_figure(stored, fresh):
-    """Return whether two base64 PNGs show the same picture, within LEVELS and SHARE."""
-    a, b = pixels(stored), pixels(fresh)
-    if a.shape != b.shape:
-        return False
-    changed = (np.abs(a - b) > LEVELS).any(axis=-1)
-    return bool(changed.mean() <= SHARE)
-
-
-def figures(outputs):
-    """Return the PNGs of a cell's outputs, in order, as base64 strings."""
-    return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
 
 
 def main():

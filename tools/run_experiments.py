@@ -10,6 +10,7 @@ and TOLERANCE, how far a measured number may lie from the stored one on another 
 
 import argparse
 import csv
+import hashlib
 import importlib.util
 import os
 import sys
@@ -45,6 +46,12 @@ def table(name):
         return list(csv.DictReader(file))
 
 
+def checksums(folder):
+    """Return the SHA-256 of every table of a folder, one line each; stored, it tells when a table was edited by hand."""
+    tables = sorted(folder.glob("*.csv"))
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in tables)
+
+
 def compare(experiment, case, stored):
     """Run one case and return what is wrong with its stored row, as a list of sentences (empty: nothing)."""
     wrong = [f"{key} is {stored.get(key)}, not {value}" for key, value in text(case).items() if stored.get(key) != value]
@@ -66,6 +73,8 @@ def write(name):
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    with open(FOLDER / "SHA256SUMS", "w", newline="\n", encoding="utf8") as file:
+        file.write(checksums(FOLDER))
 
 
 def check(name):

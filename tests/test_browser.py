@@ -1,0 +1,250 @@
+"""The site in a real browser, headless Chromium, served from this machine."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.sync_api import sync_playwright
+from test_site import ROOT, built_site
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--disable-quic"]
+MISSING = "No Chromium was found: get it with `python -m playwright install chromium`."
+
+
+def pages():
+    """Returns the addresses of the course's pages, in the order of the table of contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
+    files = [toc["root"]]
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            files += [chapter["file"], *(section["file"] for section in chapter.get("sections", []))]
+    return [f"{file}.html" for file in files]
+
+
+def find_chromium(own):
+    """Returns the path of a Chromium, playwright's `own` or one on the PATH, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return own if Path(own).exists() else next(filter(None, map(shutil.which, names)), None)
+
+
+def do_without(environment):
+    """Skips the tests that need a browser, or fails where the environment demands one."""
+    if environment.get("CI") or environment.get("COURSE_REQUIRE_BROWSER"):
+        pytest.fail(MISSING)
+    pytest.skip(MISSING)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without writing a log."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright.chromium.executable_path)
+        if path is None:
+            do_without(os.environ)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def base(browser):
+    """The site's address on the loopback interface; depends on the browser, so that nothing is built in vain."""
+    handler = functools.partial(Quiet, directory=built_site())
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that opens a new page and returns it; `page.errors` and `page.foreign` collect what goes wrong."""
+    contexts = []
+
+    def open_page(**options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.errors, page.foreign = [], []
+        page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+
+        def guard(route):
+            if route.request.url.startswith("http://127.0.0.1:"):
+                return route.continue_()
+            page.foreign.append(route.request.url)
+            return route.abort()
+
+        page.route("**/*", guard)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def undrawn(page):
+    """Returns how many formulas of a page MathJax has not drawn, or drew as an error."""
+    page.evaluate("window.MathJax?.startup?.promise")
+    return page.evaluate("""document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length""")
+
+
+def unfold(page):
+    """Opens every fold, so that what it holds is judged too."""
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+
+
+def violations(page, rule=None):
+    """Returns axe's violations of serious or critical impact, one line each; `rule` limits it to that one."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_FILE_PATH.read_text(encoding="utf8"))
+    options = {"resultTypes": ["violations"]} | ({"runOnly": {"type": "rule", "values": [rule]}} if rule else {})
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [f"{one['id']} ({one['impact']}): {node['html'][:200]}" for one in found for node in one["nodes"]
+            if one["impact"] in ("serious", "critical")]
+
+
+def sideways(page):
+    """Returns by how many pixels a page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def opens_by_keyboard(page):
+    """Says whether the Tab key reaches the first option of the first question and Enter opens it."""
+    page.evaluate("const q = document.querySelector('.question'); q.tabIndex = -1; q.focus()")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    return page.evaluate("""(() => {
+        const fold = document.querySelector('.question details')
+        return Boolean(fold?.open && fold.contains(document.activeElement)
+                       && fold.querySelector(':scope > :not(summary)')?.checkVisibility())
+    })()""")
+
+
+def answers(page):
+    """Returns the text that the first option of the first question shows once it is clicked."""
+    fold = page.locator(".question details").first
+    fold.locator("summary").click()
+    return fold.inner_text()
+
+
+@pytest.mark.parametrize("address", pages())
+def test_page(address, base, open_page):
+    page = open_page(color_scheme="light")
+    assert page.goto(base + address, wait_until="load").status == 200
+    assert page.locator("article h1").is_visible()
+    assert undrawn(page) == 0
+    unfold(page)
+    assert violations(page) == []
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert violations(page, "color-contrast") == []        # the structure is the same in the dark: only colours can fail
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert sideways(page) <= 0
+    assert page.errors == []
+    assert page.foreign == []
+
+
+def test_search_finds_a_term(base, open_page):
+    page = open_page()
+    page.goto(base + "search.html?q=convolution")
+    page.locator("ul.search li a").first.wait_for(timeout=10_000)
+    assert page.errors == [] and page.foreign == []
+    page.goto(base + "search.html?q=xyzzyplugh")
+    page.locator(".search-summary").wait_for()
+    assert page.locator("ul.search li a").count() == 0
+
+
+def with_questions():
+    """Returns the pages whose source has a cell tagged `question`."""
+    return [page for page in pages() if (source := ROOT / page.replace(".html", ".ipynb")).exists()
+            and '"question"' in source.read_text(encoding="utf8")]
+
+
+def test_questions_exist():
+    assert with_questions()
+
+
+@pytest.mark.parametrize("address", with_questions())
+def test_answer_opens_by_keyboard(address, base, open_page):
+    page = open_page()
+    page.goto(base + address)
+    assert opens_by_keyboard(page)
+
+
+@pytest.mark.parametrize("address", with_questions())
+def test_answers_without_javascript(address, base, open_page):
+    page = open_page(java_script_enabled=False)
+    page.goto(base + address)
+    assert len(page.locator("article").inner_text()) > 1000
+    assert {"✔", "✘"} & set(answers(page))
+
+
+# Each check above rejects something.
+
+def test_rejects_undrawn_formula(open_page):
+    page = open_page()
+    page.set_content(r'<span class="math">\(x^2\)</span>')
+    assert undrawn(page) == 1
+
+
+def test_rejects_axe_violation(open_page):
+    page = open_page()
+    page.set_content('<html lang="en"><title>t</title><main><h1>t</h1><img src="data:,"><p style="color: #bbb">pale</p></main>')
+    found = "\n".join(violations(page))
+    assert "image-alt (critical)" in found and "color-contrast (serious)" in found
+
+
+def test_rejects_wide_page(open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.set_content('<table style="width: 700px"><tr><td>wide</table>')
+    assert sideways(page) == 310 + 8        # the body's margin is 8 px
+
+
+@pytest.mark.parametrize("option", [
+    "<div>A</div>", '<details><summary tabindex="-1">A</summary><p>✔</p></details>', "<details><summary>A</summary></details>",
+])
+def test_rejects_option_without_keyboard(option, open_page):
+    page = open_page()
+    page.set_content(f'<div class="question">{option}</div>')
+    assert not opens_by_keyboard(page)
+
+
+def test_rejects_answer_that_needs_javascript(open_page):
+    html = ('<div class="question"><details><summary>A</summary><p></p></details></div>'
+            "<script>document.querySelector('p').textContent = '✔'</script>")
+    for enabled in (True, False):
+        page = open_page(java_script_enabled=enabled)
+        page.set_content(html)
+        assert ("✔" in answers(page)) == enabled
+
+
+def test_notices_errors_and_foreign_requests(open_page):
+    page = open_page()
+    page.set_content('<img src="https://example.org/x.png" alt="x"><script>console.error("planted"); undefined.x</script>')
+    page.wait_for_timeout(100)
+    assert page.foreign == ["https://example.org/x.png"]
+    assert any("planted" in error for error in page.errors) and any("undefined" in error for error in page.errors)
+
+
+def test_without_a_browser(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert find_chromium("/nowhere/chromium") is None
+    with pytest.raises(pytest.skip.Exception, match="playwright install chromium"):
+        do_without({})
+    for name in ("CI", "COURSE_REQUIRE_BROWSER"):
+        with pytest.raises(pytest.fail.Exception, match="playwright install chromium"):
+            do_without({name: "1"})

@@ -1,0 +1,237 @@
+"""The built site: it builds without a warning, loads nothing from another host, and has no dead link and no mute figure."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE_LIMIT = 1.2e6      # bytes of a page with its scripts, styles and fonts, less figures and MathJax
+
+# <link> elements that only point somewhere; any other relation makes the browser fetch or connect
+POINTERS = {"canonical", "alternate", "author", "license", "next", "prev", "index", "search", "help"}
+
+
+def run_build(source, folder, **environment):
+    """Builds the book in `source`, with its pages in `folder/_build/html`; returns the finished process."""
+    # the package has no __main__, and `python -m jupyter_book.cli.main` does nothing at all, with exit status 0
+    start = "from jupyter_book.cli.main import main; main()"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
+    command = [sys.executable, "-c", start, "build", source, "--path-output", folder, "-W", "-n", "--keep-going"]
+    return subprocess.run(command, env=clean | environment, capture_output=True, encoding="utf8", errors="replace")
+
+
+@functools.cache
+def _built():
+    folder = tempfile.TemporaryDirectory(prefix="course_site_", ignore_cleanup_errors=True)
+    return run_build(ROOT, folder.name), folder
+
+
+def built_site():
+    """Returns the folder of the built pages; builds once a process, however many modules ask."""
+    process, folder = _built()
+    assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    return Path(folder.name) / "_build/html"
+
+
+@pytest.fixture(scope="session")
+def site():
+    return built_site()
+
+
+class Elements(HTMLParser):
+    """Collects a page's elements as (tag, attributes, inside the article) and the text of its <style> elements."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.style, self.articles, self.in_style = [], "", 0, False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.articles += tag == "article"
+        self.in_style = tag == "style"
+        self.elements.append((tag, {key: value or "" for key, value in attributes}, self.articles > 0))
+
+    def handle_endtag(self, tag):
+        self.articles -= tag == "article"
+        self.in_style = False
+
+    def handle_data(self, data):
+        if self.in_style:
+            self.style += data
+
+
+def urls_in_css(css):
+    """Returns the addresses that a style sheet makes the browser load."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
+    found = re.findall(r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)|@import\s+["']([^"']+)""", css)
+    return ["".join(groups).strip() for groups in found]
+
+
+def loads(html):
+    """Returns the addresses that a page makes the browser load or connect to by itself."""
+    page = Elements(html)
+    found = urls_in_css(page.style)
+    for tag, attributes, _ in page.elements:
+        if tag == "link":
+            if not set(attributes.get("rel", "").lower().split()) <= POINTERS:
+                found.append(attributes.get("href", ""))
+        elif tag != "a":
+            found += [attributes[key] for key in ("src", "data", "poster") if key in attributes]
+            found += [entry.split()[0] for entry in attributes.get("srcset", "").split(",") if entry.strip()]
+        found += urls_in_css(attributes.get("style", ""))
+    return [address for address in found if address]
+
+
+def foreign(addresses):
+    """Returns those of the addresses that name a host."""
+    return [address for address in addresses if urlsplit(address.strip()).netloc]
+
+
+def dead_links(folder):
+    """Returns `page -> address` for each link or load of the pages below `folder` that leads to no file or no anchor."""
+    pages = {path: Elements(path.read_text(encoding="utf8")) for path in folder.rglob("*.html")
+             if "_static" not in path.relative_to(folder).parts}
+    anchors = {path: {attributes.get("id") for _, attributes, _ in page.elements}
+               | {attributes.get("name") for tag, attributes, _ in page.elements if tag == "a"}
+               for path, page in pages.items()}
+    dead = []
+    for path, page in pages.items():
+        addresses = [attributes["href"] for tag, attributes, _ in page.elements if tag == "a" and "href" in attributes]
+        for address in addresses + loads(path.read_text(encoding="utf8")):
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            anchor = unquote(parts.fragment)
+            if not target.is_file() or (anchor and target in anchors and anchor not in anchors[target]):
+                dead.append(f"{path.relative_to(folder).as_posix()} -> {address}")
+    return dead
+
+
+def mute_images(html):
+    """Returns the sources of the article's images whose alternative text is missing, empty or a file name."""
+    return [attributes.get("src", "") for tag, attributes, in_article in Elements(html).elements
+            if tag == "img" and in_article
+            and re.fullmatch(r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I)]
+
+
+def weight(path):
+    """Returns the bytes of a page with its scripts, styles and preloaded fonts, less figures and MathJax."""
+    html = path.read_text(encoding="utf8")
+    files = {(path.parent / unquote(urlsplit(address).path)).resolve()
+             for address in loads(html) if not urlsplit(address).scheme}
+    return sum(file.stat().st_size for file in files | {path}
+               if file.is_file() and "mathjax" not in file.parts and "_images" not in file.parts)
+
+
+def written_pages(folder):
+    return [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts]
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A book of one page with the course's configuration; returns its folder."""
+    book = tmp_path / "book"
+    book.mkdir()
+    shutil.copy(ROOT / "_config.yml", book)
+    shutil.copytree(ROOT / "_ext", book / "_ext")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    return book
+
+
+def test_builds_without_a_warning(site):
+    assert (site / "intro.html").is_file()
+
+
+def test_dead_anchor_fails_the_build(small_book, tmp_path):
+    (small_book / "intro.md").write_text("# Title\n\n[nowhere](intro.md#nowhere)\n")
+    process = run_build(small_book, tmp_path / "out")
+    assert process.returncode != 0 and "nowhere" in process.stdout + process.stderr
+
+
+def test_nothing_is_loaded_from_another_host(site):
+    found = {page.name: foreign(loads(page.read_text(encoding="utf8"))) for page in written_pages(site)}
+    found |= {sheet.name: foreign(urls_in_css(sheet.read_text(encoding="utf8"))) for sheet in site.rglob("*.css")}
+    assert not {name: addresses for name, addresses in found.items() if addresses}
+
+
+@pytest.mark.parametrize("planted", [
+    '<script src="https://cdn.example.org/x.js"></script>', '<script src="//cdn.example.org/x.js"></script>',
+    '<link rel="stylesheet" href="https://example.org/x.css">', '<link rel="preconnect" href="https://example.org">',
+    '<img src="a.png" srcset="a.png 1x, https://example.org/b.png 2x">', '<iframe src="https://example.org"></iframe>',
+    "<style>@font-face { src: url('https://example.org/f.woff2') }</style>",
+    '<p style="background: url(https://example.org/b.png)">', '<style>@import "https://example.org/x.css";</style>',
+])
+def test_foreign_load_is_rejected(planted):
+    assert foreign(loads(planted))
+
+
+def test_link_to_another_host_is_no_load():
+    assert not foreign(loads('<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">'))
+
+
+def test_links_and_anchors_resolve(site):
+    assert dead_links(site) == []
+
+
+def test_dead_link_is_rejected(tmp_path):
+    (tmp_path / "a.html").write_text('<p id="here"><a href="#here">1</a> <a href="b.html#no">2</a> <a href="c.html">3</a>'
+                                     '<img src="gone.png"> <a href="#no">4</a> <a href="b.html#yes">5</a>')
+    (tmp_path / "b.html").write_text('<p id="yes">')
+    assert dead_links(tmp_path) == [f"a.html -> {address}" for address in ("b.html#no", "c.html", "#no", "gone.png")]
+
+
+def test_figures_have_alternative_text(site):
+    found = {page.name: mute_images(page.read_text(encoding="utf8")) for page in written_pages(site)}
+    assert not {name: sources for name, sources in found.items() if sources}
+
+
+@pytest.mark.parametrize("alt", ['alt=""', "", 'alt="../_images/3f2a.png"', 'alt="loss.png"'])
+def test_mute_figure_is_rejected(alt):
+    assert mute_images(f'<img src="logo.png"><article><img src="x.png" {alt}></article>') == ["x.png"]
+
+
+def test_pages_are_light(site):
+    heavy = {page.name: size for page in written_pages(site) if (size := weight(page)) > PAGE_LIMIT}
+    assert not heavy
+
+
+def test_heavy_page_is_seen(tmp_path):
+    (tmp_path / "big.js").write_bytes(b" " * 1_300_000)
+    (tmp_path / "a.html").write_text('<script src="big.js?v=1"></script>')
+    assert weight(tmp_path / "a.html") > PAGE_LIMIT
+
+
+def test_boxes_and_questions(small_book, tmp_path):
+    """The extension's own work on one page: boxes, claim anchors, mathematics in a summary; and the buttons with an address."""
+    (small_book / "intro.md").write_text(
+        "# Title\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n[the claim](#claim-144-02)\n\n"
+        "<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>\n\n"
+        "| id | claim |\n|---|---|\n| 144-02 | c |\n")
+    process = run_build(small_book, tmp_path, COURSE_REPOSITORY="https://github.com/owner/name", COURSE_BRANCH="trunk")
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
+    html = (tmp_path / "_build/html/intro.html").read_text(encoding="utf8")
+    assert re.search(r'<div class="claim box admonition[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>'
+                     r"\s*<p>The fact.</p>", html) or re.search(
+        r'<div class="[^"]*box claim[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>\s*<p>The fact.</p>', html)
+    assert "<strong>Bold</strong> but no kind." in html
+    assert r'<span class="math notranslate nohighlight">\(x^2\)</span>' in html
+    assert 'class="claim-number' in html
+    assert "https://github.com/owner/name/edit/trunk/intro.md" in html
+    assert "https://github.com/owner/name/issues/new" in html
+
+
+def test_no_repository_is_made_up(site):
+    """Without an address no page shows a button that would need one."""
+    for page in written_pages(site):
+        html = page.read_text(encoding="utf8")
+        assert not re.search(r"btn-source-|btn-launch-|mybinder|github\.com/[^\"]*/(edit|issues/new)", html), page.name
