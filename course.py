@@ -65,7 +65,9 @@ def book():
     """Build the site if anything it shows has changed, and return the exit status."""
     sources = [ROOT / name for name in ("_config.yml", "_toc.yml", "intro.md", "requirements.txt", "lock.txt")]
     for folder in ("chapters", "reference", "_ext"):
-        sources += [path for path in (ROOT / folder).rglob("*") if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}]
+        sources += [
+            path for path in (ROOT / folder).rglob("*") if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}
+        ]
     sources = [path for path in sources if not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)]
     stamp, wanted = ROOT / "_build" / "built", fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
     if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):

@@ -31,7 +31,7 @@ class QuoteBoxes(SphinxTransform):
             first = quote.children[0] if quote.children else None
             if not isinstance(first, nodes.paragraph):
                 continue
-            while first.children and not first[0].astext():     # markdown-it leaves an empty text in front
+            while first.children and not first[0].astext():  # markdown-it leaves an empty text in front
                 first.pop(0)
             if not first.children or not isinstance(first[0], nodes.strong):
                 continue
@@ -45,7 +45,7 @@ class QuoteBoxes(SphinxTransform):
             box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
             if kind == "Claim":
                 box["names"].append(nodes.make_id(title))
-                self.document.note_explicit_target(box)         # also warns when two boxes hold one claim
+                self.document.note_explicit_target(box)  # also warns when two boxes hold one claim
             box += quote.children if first.children else quote.children[1:]
             quote.replace_self(box)
 
@@ -61,9 +61,13 @@ class SummaryMath(SphinxTransform):
             if "<summary" not in html or "$" not in html:
                 continue
             parts = re.split(r"(?<!\\)\$([^$\n]+)\$", html)
-            raw.parent.replace(raw, [
-                nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html") for i, part in enumerate(parts)
-            ])
+            raw.parent.replace(
+                raw,
+                [
+                    nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html")
+                    for i, part in enumerate(parts)
+                ],
+            )
 
 
 class ClaimNumbers(SphinxTransform):
@@ -82,7 +86,9 @@ def frame_questions(app, docname, source):
     if not str(app.env.doc2path(docname)).endswith(".ipynb") or '"question"' not in source[0]:
         return
     notebook = json.loads(source[0])
-    questions = [c for c in notebook["cells"] if c["cell_type"] == "markdown" and "question" in c["metadata"].get("tags", [])]
+    questions = [
+        c for c in notebook["cells"] if c["cell_type"] == "markdown" and "question" in c["metadata"].get("tags", [])
+    ]
     for number, cell in enumerate(questions, 1):
         text = "".join(cell["source"])
         cell["source"] = f'<div class="question" role="group" aria-label="Question {number}">\n\n{text}\n\n</div>'
@@ -106,16 +112,25 @@ def set_options(app, config):
     # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes, hence here
     options = config.html_theme_options
     # pydata-sphinx-theme puts a second search field into the otherwise empty header, hence the empty list
-    options.update(navbar_persistent=[], pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark")
-    config.html_context.setdefault("default_mode", "auto")      # unset, each page logs an error
+    options.update(
+        navbar_persistent=[], pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark"
+    )
+    config.html_context.setdefault("default_mode", "auto")  # unset, each page logs an error
     address = os.environ.get("COURSE_REPOSITORY", "").strip().rstrip("/")
     if address:
         options.update(
             repository_url=address,
             repository_branch=os.environ.get("COURSE_BRANCH", "").strip() or "main",
-            use_repository_button=True, use_edit_page_button=True, use_issues_button=True,
+            use_repository_button=True,
+            use_edit_page_button=True,
+            use_issues_button=True,
             launch_buttons={"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"},
         )
+
+
+def load_mathjax_where_needed(app, env, docnames):
+    """Keeps MathJax's 1.2 MB off pages without formulas; Jupyter Book asks for it everywhere (event `env-before-read-docs`)."""
+    app.set_html_assets_policy("per_page")
 
 
 def copy_mathjax(static):
@@ -129,8 +144,8 @@ def copy_mathjax(static):
 
 def repair_page(html):
     """Returns a page's HTML with the accessibility faults of the theme and of pandas repaired; repairing twice changes nothing."""
-    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)                                    # the corner of a data frame
-    html = html.replace('<summary aria-label="Toggle hidden content">', "<summary>")            # differs from what one sees
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)  # the corner of a data frame
+    html = html.replace('<summary aria-label="Toggle hidden content">', "<summary>")  # differs from what one sees
     html = re.sub(r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html)
     return html
 
@@ -160,6 +175,7 @@ def setup(app):
     app.add_transform(ClaimNumbers)
     app.connect("config-inited", set_options)
     app.connect("source-read", frame_questions)
+    app.connect("env-before-read-docs", load_mathjax_where_needed)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

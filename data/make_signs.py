@@ -79,7 +79,9 @@ def cut_backgrounds(photograph, n, rng):
     for _ in range(n):
         side = rng.integers(48, 160)
         top, left = rng.integers(0, height - side), rng.integers(0, width - side)
-        crop = Image.fromarray(photograph[top : top + side, left : left + side]).resize((SCENE, SCENE), Image.Resampling.BOX)
+        crop = Image.fromarray(photograph[top : top + side, left : left + side]).resize(
+            (SCENE, SCENE), Image.Resampling.BOX
+        )
         crops.append(np.asarray(crop)[:, :: rng.choice([1, -1])])
     return np.stack(crops)
 

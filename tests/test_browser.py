@@ -13,8 +13,15 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import sync_playwright
 from test_site import ROOT, built_site
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-quic"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
 MISSING = "No Chromium was found: get it with `python -m playwright install chromium`."
 
 
@@ -80,7 +87,7 @@ def open_page(browser):
         context.set_default_timeout(10_000)
         page = context.new_page()
         page.errors, page.foreign = [], []
-        page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+        page.on("console", lambda one: one.type == "error" and page.errors.append(f"{one.text} {one.location['url']}"))
         page.on("pageerror", lambda error: page.errors.append(str(error)))
 
         def guard(route):
@@ -114,8 +121,12 @@ def violations(page, rule=None):
         page.evaluate(AXE_FILE_PATH.read_text(encoding="utf8"))
     options = {"resultTypes": ["violations"]} | ({"runOnly": {"type": "rule", "values": [rule]}} if rule else {})
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
-    return [f"{one['id']} ({one['impact']}): {node['html'][:200]}" for one in found for node in one["nodes"]
-            if one["impact"] in ("serious", "critical")]
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:200]}"
+        for one in found
+        for node in one["nodes"]
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def sideways(page):
@@ -150,8 +161,9 @@ def test_page(address, base, open_page):
     assert undrawn(page) == 0
     unfold(page)
     assert violations(page) == []
+    page.add_style_tag(content="* { transition: none !important }")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    assert violations(page, "color-contrast") == []        # the structure is the same in the dark: only colours can fail
+    assert violations(page, "color-contrast") == []  # the structure is the same in the dark: only colours can fail
     page.set_viewport_size({"width": 390, "height": 844})
     assert sideways(page) <= 0
     assert page.errors == []
@@ -170,8 +182,12 @@ def test_search_finds_a_term(base, open_page):
 
 def with_questions():
     """Returns the pages whose source has a cell tagged `question`."""
-    return [page for page in pages() if (source := ROOT / page.replace(".html", ".ipynb")).exists()
-            and '"question"' in source.read_text(encoding="utf8")]
+    return [
+        page
+        for page in pages()
+        if (source := ROOT / page.replace(".html", ".ipynb")).exists()
+        and '"question"' in source.read_text(encoding="utf8")
+    ]
 
 
 def test_questions_exist():
@@ -195,6 +211,7 @@ def test_answers_without_javascript(address, base, open_page):
 
 # Each check above rejects something.
 
+
 def test_rejects_undrawn_formula(open_page):
     page = open_page()
     page.set_content(r'<span class="math">\(x^2\)</span>')
@@ -203,7 +220,9 @@ def test_rejects_undrawn_formula(open_page):
 
 def test_rejects_axe_violation(open_page):
     page = open_page()
-    page.set_content('<html lang="en"><title>t</title><main><h1>t</h1><img src="data:,"><p style="color: #bbb">pale</p></main>')
+    page.set_content(
+        '<html lang="en"><title>t</title><main><h1>t</h1><img src="data:,"><p style="color: #bbb">pale</p></main>'
+    )
     found = "\n".join(violations(page))
     assert "image-alt (critical)" in found and "color-contrast (serious)" in found
 
@@ -211,12 +230,17 @@ def test_rejects_axe_violation(open_page):
 def test_rejects_wide_page(open_page):
     page = open_page(viewport={"width": 390, "height": 844})
     page.set_content('<table style="width: 700px"><tr><td>wide</table>')
-    assert sideways(page) == 310 + 8        # the body's margin is 8 px
+    assert sideways(page) == 310 + 8  # the body's margin is 8 px
 
 
-@pytest.mark.parametrize("option", [
-    "<div>A</div>", '<details><summary tabindex="-1">A</summary><p>✔</p></details>', "<details><summary>A</summary></details>",
-])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "<div>A</div>",
+        '<details><summary tabindex="-1">A</summary><p>✔</p></details>',
+        "<details><summary>A</summary></details>",
+    ],
+)
 def test_rejects_option_without_keyboard(option, open_page):
     page = open_page()
     page.set_content(f'<div class="question">{option}</div>')
@@ -224,8 +248,10 @@ def test_rejects_option_without_keyboard(option, open_page):
 
 
 def test_rejects_answer_that_needs_javascript(open_page):
-    html = ('<div class="question"><details><summary>A</summary><p></p></details></div>'
-            "<script>document.querySelector('p').textContent = '✔'</script>")
+    html = (
+        '<div class="question"><details><summary>A</summary><p></p></details></div>'
+        "<script>document.querySelector('p').textContent = '✔'</script>"
+    )
     for enabled in (True, False):
         page = open_page(java_script_enabled=enabled)
         page.set_content(html)
@@ -234,7 +260,9 @@ def test_rejects_answer_that_needs_javascript(open_page):
 
 def test_notices_errors_and_foreign_requests(open_page):
     page = open_page()
-    page.set_content('<img src="https://example.org/x.png" alt="x"><script>console.error("planted"); undefined.x</script>')
+    page.set_content(
+        '<img src="https://example.org/x.png" alt="x"><script>console.error("planted"); undefined.x</script>'
+    )
     page.wait_for_timeout(100)
     assert page.foreign == ["https://example.org/x.png"]
     assert any("planted" in error for error in page.errors) and any("undefined" in error for error in page.errors)

@@ -101,7 +101,13 @@ def test_links_of_rows_and_boxes_lead_to_the_ledger():
 
 @pytest.mark.parametrize(
     "key, value",
-    [("verdict", "mostly right"), ("evidence", "felt"), ("reason", "Because."), ("id", "144-02"), ("place", "footnote")],
+    [
+        ("verdict", "mostly right"),
+        ("evidence", "felt"),
+        ("reason", "Because."),
+        ("id", "144-02"),
+        ("place", "footnote"),
+    ],
 )
 def test_a_broken_entry_is_rejected(key, value):
     ledger = claims()

@@ -24,7 +24,9 @@ def title(path):
 
 def listing(intro):
     """Return {number: (title, link or None)} from the landing page, and a list of numbers that stand there twice."""
-    rows = re.findall(r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$", intro, re.M)
+    rows = re.findall(
+        r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$", intro, re.M
+    )
     found = [(a or d, b or e, link or None) for a, b, link, d, e in rows]
     numbers = [n for n, *_ in found]
     return {n: (name, link) for n, name, link in found}, sorted({n for n in numbers if numbers.count(n) > 1})

@@ -10,7 +10,9 @@ DATA = ROOT / "data"
 
 def differences(made, stored):
     """Return the names of arrays that are missing, or not equal."""
-    return [n for n in set(made) | set(stored) if n not in made or n not in stored or not np.array_equal(made[n], stored[n])]
+    return [
+        n for n in set(made) | set(stored) if n not in made or n not in stored or not np.array_equal(made[n], stored[n])
+    ]
 
 
 def test_signs_are_what_the_generator_makes():

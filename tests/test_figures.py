@@ -44,7 +44,12 @@ def test_nbval_run_rejects_a_wrong_figure_and_a_wrong_number(pytester, monkeypat
     """Check a small notebook as stored, and with two figures swapped and a number changed."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tools"))
     notebook = nbformat.v4.new_notebook()
-    sources = ["import matplotlib.pyplot as plt", "plt.plot([1, 2])\nplt.show()", "plt.plot([2, 1])\nplt.show()", "1 + 1"]
+    sources = [
+        "import matplotlib.pyplot as plt",
+        "plt.plot([1, 2])\nplt.show()",
+        "plt.plot([2, 1])\nplt.show()",
+        "1 + 1",
+    ]
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     path = pytester.path / "small.ipynb"
     nbformat.write(notebook, path)

@@ -67,7 +67,9 @@ def code(notebook):
         if len(lines) > longest:
             problems.append(f"cell {count} has {len(lines)} lines")
         if re.search(r"^\s*[%!]|\bpip install\b|filterwarnings|NBVAL_|;\s*$", cell.source, re.M):
-            problems.append(f"cell {count} has a magic, an installation, a filter of warnings, a mark or a final semicolon")
+            problems.append(
+                f"cell {count} has a magic, an installation, a filter of warnings, a mark or a final semicolon"
+            )
         comments = [t for t in tokenize.generate_tokens(StringIO(cell.source).readline) if t.type == tokenize.COMMENT]
         if len(comments) > 2:
             problems.append(f"cell {count} tells its story in comments")
@@ -115,7 +117,11 @@ def chapter(notebook):
         if cell.source.startswith("## Exercises"):
             break
         before_exercises.append(cell)
-    drawn = [c for c in before_exercises if c.cell_type == "code" and any("image/png" in o.get("data", {}) for o in c.outputs)]
+    drawn = [
+        c
+        for c in before_exercises
+        if c.cell_type == "code" and any("image/png" in o.get("data", {}) for o in c.outputs)
+    ]
     sizes = {
         "words": (len(prose(notebook).split()), 1200, 2200),
         "code cells before the exercises": (sum(c.cell_type == "code" for c in before_exercises), 12, 32),
@@ -240,7 +246,14 @@ def test_check_rejects_a_file_that_is_not_normalised(tmp_path, monkeypatch, caps
 def test_nothing_in_the_project_names_a_private_place():
     words = re.compile(r"\.\./shared|/work/|knowledge/|prototypes/")
     folders = ["chapters", "reference", "data", "tests", "tools", "_ext", ".github", ".ci"]
-    files = [p for folder in folders for p in (ROOT / folder).rglob("*") if p.suffix in {".ipynb", ".md", ".py", ".yaml", ".yml"}]
+    files = [
+        p
+        for folder in folders
+        for p in (ROOT / folder).rglob("*")
+        if p.suffix in {".ipynb", ".md", ".py", ".yaml", ".yml"}
+    ]
     files += list(ROOT.glob("*.md")) + [ROOT / "course.py"]
     assert len(files) > 10
-    assert [p.name for p in files if p != ROOT / "tests" / "test_form.py" and words.search(p.read_text(encoding="utf8"))] == []
+    assert [
+        p.name for p in files if p != ROOT / "tests" / "test_form.py" and words.search(p.read_text(encoding="utf8"))
+    ] == []

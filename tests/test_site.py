@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE_LIMIT = 1.2e6      # bytes of a page with its scripts, styles and fonts, less figures and MathJax
+PAGE_LIMIT = 1.2e6  # bytes of a page with its scripts, styles and fonts, less figures and MathJax
 
 # <link> elements that only point somewhere; any other relation makes the browser fetch or connect
 POINTERS = {"canonical", "alternate", "author", "license", "next", "prev", "index", "search", "help"}
@@ -98,11 +98,16 @@ def foreign(addresses):
 
 def dead_links(folder):
     """Returns `page -> address` for each link or load of the pages below `folder` that leads to no file or no anchor."""
-    pages = {path: Elements(path.read_text(encoding="utf8")) for path in folder.rglob("*.html")
-             if "_static" not in path.relative_to(folder).parts}
-    anchors = {path: {attributes.get("id") for _, attributes, _ in page.elements}
-               | {attributes.get("name") for tag, attributes, _ in page.elements if tag == "a"}
-               for path, page in pages.items()}
+    pages = {
+        path: Elements(path.read_text(encoding="utf8"))
+        for path in folder.rglob("*.html")
+        if "_static" not in path.relative_to(folder).parts
+    }
+    anchors = {
+        path: {attributes.get("id") for _, attributes, _ in page.elements}
+        | {attributes.get("name") for tag, attributes, _ in page.elements if tag == "a"}
+        for path, page in pages.items()
+    }
     dead = []
     for path, page in pages.items():
         addresses = [attributes["href"] for tag, attributes, _ in page.elements if tag == "a" and "href" in attributes]
@@ -119,18 +124,28 @@ def dead_links(folder):
 
 def mute_images(html):
     """Returns the sources of the article's images whose alternative text is missing, empty or a file name."""
-    return [attributes.get("src", "") for tag, attributes, in_article in Elements(html).elements
-            if tag == "img" and in_article
-            and re.fullmatch(r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I)]
+    return [
+        attributes.get("src", "")
+        for tag, attributes, in_article in Elements(html).elements
+        if tag == "img"
+        and in_article
+        and re.fullmatch(r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I)
+    ]
 
 
 def weight(path):
     """Returns the bytes of a page with its scripts, styles and preloaded fonts, less figures and MathJax."""
     html = path.read_text(encoding="utf8")
-    files = {(path.parent / unquote(urlsplit(address).path)).resolve()
-             for address in loads(html) if not urlsplit(address).scheme}
-    return sum(file.stat().st_size for file in files | {path}
-               if file.is_file() and "mathjax" not in file.parts and "_images" not in file.parts)
+    files = {
+        (path.parent / unquote(urlsplit(address).path)).resolve()
+        for address in loads(html)
+        if not urlsplit(address).scheme
+    }
+    return sum(
+        file.stat().st_size
+        for file in files | {path}
+        if file.is_file() and "mathjax" not in file.parts and "_images" not in file.parts
+    )
 
 
 def written_pages(folder):
@@ -164,19 +179,28 @@ def test_nothing_is_loaded_from_another_host(site):
     assert not {name: addresses for name, addresses in found.items() if addresses}
 
 
-@pytest.mark.parametrize("planted", [
-    '<script src="https://cdn.example.org/x.js"></script>', '<script src="//cdn.example.org/x.js"></script>',
-    '<link rel="stylesheet" href="https://example.org/x.css">', '<link rel="preconnect" href="https://example.org">',
-    '<img src="a.png" srcset="a.png 1x, https://example.org/b.png 2x">', '<iframe src="https://example.org"></iframe>',
-    "<style>@font-face { src: url('https://example.org/f.woff2') }</style>",
-    '<p style="background: url(https://example.org/b.png)">', '<style>@import "https://example.org/x.css";</style>',
-])
+@pytest.mark.parametrize(
+    "planted",
+    [
+        '<script src="https://cdn.example.org/x.js"></script>',
+        '<script src="//cdn.example.org/x.js"></script>',
+        '<link rel="stylesheet" href="https://example.org/x.css">',
+        '<link rel="preconnect" href="https://example.org">',
+        '<img src="a.png" srcset="a.png 1x, https://example.org/b.png 2x">',
+        '<iframe src="https://example.org"></iframe>',
+        "<style>@font-face { src: url('https://example.org/f.woff2') }</style>",
+        '<p style="background: url(https://example.org/b.png)">',
+        '<style>@import "https://example.org/x.css";</style>',
+    ],
+)
 def test_foreign_load_is_rejected(planted):
     assert foreign(loads(planted))
 
 
 def test_link_to_another_host_is_no_load():
-    assert not foreign(loads('<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">'))
+    assert not foreign(
+        loads('<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">')
+    )
 
 
 def test_links_and_anchors_resolve(site):
@@ -184,8 +208,10 @@ def test_links_and_anchors_resolve(site):
 
 
 def test_dead_link_is_rejected(tmp_path):
-    (tmp_path / "a.html").write_text('<p id="here"><a href="#here">1</a> <a href="b.html#no">2</a> <a href="c.html">3</a>'
-                                     '<img src="gone.png"> <a href="#no">4</a> <a href="b.html#yes">5</a>')
+    (tmp_path / "a.html").write_text(
+        '<p id="here"><a href="#here">1</a> <a href="b.html#no">2</a> <a href="c.html">3</a>'
+        '<img src="gone.png"> <a href="#no">4</a> <a href="b.html#yes">5</a>'
+    )
     (tmp_path / "b.html").write_text('<p id="yes">')
     assert dead_links(tmp_path) == [f"a.html -> {address}" for address in ("b.html#no", "c.html", "#no", "gone.png")]
 
@@ -216,13 +242,19 @@ def test_boxes_and_questions(small_book, tmp_path):
     (small_book / "intro.md").write_text(
         "# Title\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n[the claim](#claim-144-02)\n\n"
         "<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>\n\n"
-        "| id | claim |\n|---|---|\n| 144-02 | c |\n")
+        "| id | claim |\n|---|---|\n| 144-02 | c |\n"
+    )
     process = run_build(small_book, tmp_path, COURSE_REPOSITORY="https://github.com/owner/name", COURSE_BRANCH="trunk")
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
     html = (tmp_path / "_build/html/intro.html").read_text(encoding="utf8")
-    assert re.search(r'<div class="claim box admonition[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>'
-                     r"\s*<p>The fact.</p>", html) or re.search(
-        r'<div class="[^"]*box claim[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>\s*<p>The fact.</p>', html)
+    assert re.search(
+        r'<div class="claim box admonition[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>'
+        r"\s*<p>The fact.</p>",
+        html,
+    ) or re.search(
+        r'<div class="[^"]*box claim[^"]*" id="claim-144-02">\s*<p class="admonition-title">Claim 144-02</p>\s*<p>The fact.</p>',
+        html,
+    )
     assert "<strong>Bold</strong> but no kind." in html
     assert r'<span class="math notranslate nohighlight">\(x^2\)</span>' in html
     assert 'class="claim-number' in html

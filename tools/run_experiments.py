@@ -54,7 +54,9 @@ def checksums(folder):
 
 def compare(experiment, case, stored):
     """Run one case and return what is wrong with its stored row, as a list of sentences (empty: nothing)."""
-    wrong = [f"{key} is {stored.get(key)}, not {value}" for key, value in text(case).items() if stored.get(key) != value]
+    wrong = [
+        f"{key} is {stored.get(key)}, not {value}" for key, value in text(case).items() if stored.get(key) != value
+    ]
     for key, value in experiment.run(case).items():
         if abs(float(stored[key]) - value) > experiment.TOLERANCE:
             wrong.append(f"{key} is {stored[key]} in the table and {value:.4f} now")

@@ -1,0 +1,32 @@
+"""The what-if cells do what their note says for other values of their constant."""
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from notebooks import CHAPTERS, code_cells, number, read, tags
+
+# chapter: the cells that its what-if needs, the line with the constant, and other lines with what must be printed then
+CASES = {
+    "144": (
+        ["setup", "load", "scenes", "draw", "classic"],
+        "FROM, TO = 0, 17",
+        {"FROM, TO = 0, 6": "above 0.8: False", "FROM, TO = 0, 17": "above 0.8: True"},
+    ),
+}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_what_if(path):
+    notebook = read(path)
+    cells = [cell for cell in code_cells(notebook) if "what-if" in tags(cell)]
+    assert len(cells) == (number(path) in CASES)
+    if not cells:
+        return
+    needed, line, variants = CASES[number(path)]
+    assert cells[0].source.startswith(line)
+    small = nbformat.v4.new_notebook(cells=[cell for cell in code_cells(notebook) if cell.id in needed])
+    small.cells += [nbformat.v4.new_code_cell(cells[0].source.replace(line, other)) for other in variants]
+    NotebookClient(small, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    for cell, wanted in zip(small.cells[-len(variants) :], variants.values(), strict=True):
+        printed = "".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout")
+        assert wanted in printed
