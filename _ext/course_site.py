@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 class QuoteBoxes(SphinxTransform):
     """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that kind.
 
-    The whole of the bold text is the title; a claim's is its anchor as well: `> **Claim 144-02.** …` is reached by `#claim-144-02`.
+    The whole of the bold text is the title, and a claim's its anchor too: `> **Claim 144-02.** …` is `#claim-144-02`.
     Any other quote stays one.
     """
 
@@ -71,7 +71,7 @@ class SummaryMath(SphinxTransform):
 
 
 class ClaimNumbers(SphinxTransform):
-    """Marks the table cells that hold nothing but a claim's number (`144-02`), so that it is not broken at the hyphen."""
+    """Marks the table cells that hold only a claim's number (`144-02`), which is not to be broken at its hyphen."""
 
     default_priority = 212
 
@@ -96,7 +96,7 @@ def frame_questions(app, docname, source):
 
 
 def add_anchors(app, doctree):
-    """Lets `[text](page.md#id)` reach every id of a page, so that `-W` fails on an unknown one (event `doctree-read`)."""
+    """Lets `[text](page.md#id)` reach every id of a page, and `-W` fail on an unknown one (event `doctree-read`)."""
     slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
     for node in doctree.findall(nodes.Element):
         for anchor in node.get("ids", []):
@@ -106,8 +106,8 @@ def add_anchors(app, doctree):
 def set_options(app, config):
     """Sets the theme's options (event `config-inited`).
 
-    The repository, launch, edit and issue buttons appear when the environment variable COURSE_REPOSITORY holds the repository's
-    address (https://github.com/owner/name); COURSE_BRANCH names its branch, `main` if unset.
+    The repository, launch, edit and issue buttons appear when the environment variable COURSE_REPOSITORY holds the
+    repository's address (https://github.com/owner/name); COURSE_BRANCH names its branch, `main` if unset.
     """
     # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes, hence here
     options = config.html_theme_options
@@ -128,11 +128,6 @@ def set_options(app, config):
         )
 
 
-def load_mathjax_where_needed(app, env, docnames):
-    """Keeps MathJax's 1.2 MB off pages without formulas; Jupyter Book asks for it everywhere (event `env-before-read-docs`)."""
-    app.set_html_assets_policy("per_page")
-
-
 def copy_mathjax(static):
     """Copies MathJax 3 and its fonts out of the installed package sphinx-mathjax-offline below the folder `static`."""
     source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
@@ -143,7 +138,12 @@ def copy_mathjax(static):
 
 
 def repair_page(html):
-    """Returns a page's HTML with the accessibility faults of the theme and of pandas repaired; repairing twice changes nothing."""
+    """Returns a page's HTML without what the theme and pandas do wrong; repairing twice changes nothing."""
+    # Sphinx loads MathJax, 1.2 MB, also where only a page further down the contents has a formula
+    if 'class="math ' not in html:
+        html = re.sub(
+            r"<script>window\.MathJax = .*?</script>|<script[^>]*mathjax/tex-chtml\.js[^>]*></script>", "", html
+        )
     html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)  # the corner of a data frame
     html = html.replace('<summary aria-label="Toggle hidden content">', "<summary>")  # differs from what one sees
     html = re.sub(r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html)
@@ -175,7 +175,6 @@ def setup(app):
     app.add_transform(ClaimNumbers)
     app.connect("config-inited", set_options)
     app.connect("source-read", frame_questions)
-    app.connect("env-before-read-docs", load_mathjax_where_needed)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
