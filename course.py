@@ -72,7 +72,9 @@ def book():
     stamp, wanted = ROOT / "_build" / "built", fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
     if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
-        if run("-m", "jupyter_book.cli.main", "build", ".", "-W", "-n", "--keep-going", "-q"):
+        # jupyter_book has no __main__, and its script lies elsewhere on Windows
+        start = "from jupyter_book.cli.main import main; main()"
+        if run("-c", start, "build", ".", "-W", "-n", "--keep-going", "-q") or not SITE.exists():
             stop("the site was not built; the warnings above say which page and line to mend.")
         stamp.write_text(wanted)
     print(f"The book is ready. Open it with your browser: {SITE.as_uri()}")

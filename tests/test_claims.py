@@ -31,7 +31,7 @@ def entries(ledger):
             problems.append(f"{name} has strange evidence or status")
         if not 8 <= len(claim["reason"].split()) <= 40:
             problems.append(f"{name} has a reason of {len(claim['reason'].split())} words")
-        if claim["evidence"] == "cited" and "source" not in claim:
+        if claim["status"] == "decided" and claim["evidence"] == "cited" and "source" not in claim:
             problems.append(f"{name} is cited without a source")
         if claim["status"] == "decided" and claim.get("place") not in {"box", "table"}:
             problems.append(f"{name} is decided and has no place")

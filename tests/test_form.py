@@ -193,7 +193,7 @@ def role(notebook):
 
 
 def second_title(notebook):
-    notebook.cells[2].source = "# Another title"
+    notebook.cells[1].source = "# Another title"
 
 
 def strange_tag(notebook):
