@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# A pixel counts as changed when a channel moves by more than LEVELS of 255; a figure, when more than SHARE of its pixels do.
-LEVELS, SHARE = 24, 0.001
+# A pixel counts as changed when a channel moves by more than so many levels of 255; a figure, when more than a share of
+# its pixels do. A figure of a trained network, in a cell tagged trained-figure, moves a little with the machine:
+# up to 0.06 of its pixels by 24 levels and 0.003 by 64, measured over threads and instruction sets.
+DRAWN, TRAINED = (24, 0.001), (64, 0.02)
 
 
 def pixels(png):
@@ -19,13 +21,14 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")).astype(int)
 
 
-def same_figure(stored, fresh):
-    """Return whether two base64 PNGs show the same picture, within LEVELS and SHARE."""
+def same_figure(stored, fresh, tolerance=DRAWN):
+    """Return whether two base64 PNGs show the same picture, within a tolerance in (levels, share of pixels)."""
+    levels, share = tolerance
     a, b = pixels(stored), pixels(fresh)
     if a.shape != b.shape:
         return False
-    changed = (np.abs(a - b) > LEVELS).any(axis=-1)
-    return bool(changed.mean() <= SHARE)
+    changed = (np.abs(a - b) > levels).any(axis=-1)
+    return bool(changed.mean() <= share)
 
 
 def figures(outputs):
@@ -39,6 +42,9 @@ def pytest_runtest_call(item):
     result = yield
     if hasattr(item, "test_outputs") and item.options["check"]:
         stored, fresh = figures(item.cell.outputs), figures(item.test_outputs)
-        if len(stored) != len(fresh) or not all(map(same_figure, stored, fresh)):
+        tolerance = TRAINED if "trained-figure" in item.cell.metadata.get("tags", []) else DRAWN
+        if len(stored) != len(fresh) or not all(
+            same_figure(*pair, tolerance) for pair in zip(stored, fresh, strict=True)
+        ):
             item.raise_cell_error("A stored figure differs from the one this cell draws.")
     return result
