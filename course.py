@@ -31,7 +31,9 @@ def fingerprint(paths):
     """Return a digest of the names and contents of some files."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+        digest.update(
+            path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes()
+        )
     return digest.hexdigest()
 
 
@@ -43,16 +45,33 @@ def install():
         return
     if sys.version_info[:2] not in PYTHONS:
         known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
-        stop(f"this is Python {sys.version_info[0]}.{sys.version_info[1]}; run me with one of {known}.")
-    print("Installing the packages into .venv (about 2.7 GB, once, a few minutes) ...", flush=True)
+        stop(
+            f"this is Python {sys.version_info[0]}.{sys.version_info[1]}; run me with one of {known}."
+        )
+    print(
+        "Installing the packages into .venv (about 2.7 GB, once, a few minutes) ...",
+        flush=True,
+    )
     if not PYTHON.exists():
         try:
             venv.create(VENV, with_pip=True)
         except (subprocess.CalledProcessError, OSError) as error:
-            stop(f"could not make {VENV} ({error}); on Debian and Ubuntu, install the package python3-venv.")
-    done = run("-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", "requirements.txt")
+            stop(
+                f"could not make {VENV} ({error}); on Debian and Ubuntu, install the package python3-venv."
+            )
+    done = run(
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "-q",
+        "-r",
+        "requirements.txt",
+    )
     if done:
-        stop("the installation failed; pip's message is above. Mend its cause (network, disk) and run me again.")
+        stop(
+            "the installation failed; pip's message is above. Mend its cause (network, disk) and run me again."
+        )
     stamp.write_text(wanted)
 
 
@@ -63,19 +82,42 @@ def run(*arguments, folder=ROOT):
 
 def book():
     """Build the site if anything it shows has changed, and return the exit status."""
-    sources = [ROOT / name for name in ("_config.yml", "_toc.yml", "intro.md", "requirements.txt", "lock.txt")]
+    sources = [
+        ROOT / name
+        for name in (
+            "_config.yml",
+            "_toc.yml",
+            "intro.md",
+            "requirements.txt",
+            "lock.txt",
+        )
+    ]
     for folder in ("chapters", "reference", "_ext"):
         sources += [
-            path for path in (ROOT / folder).rglob("*") if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}
+            path
+            for path in (ROOT / folder).rglob("*")
+            if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}
         ]
-    sources = [path for path in sources if not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)]
-    stamp, wanted = ROOT / "_build" / "built", fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
+    sources = [
+        path
+        for path in sources
+        if not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+    ]
+    stamp, wanted = (
+        ROOT / "_build" / "built",
+        fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", ""),
+    )
     if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
         # jupyter_book has no __main__, and its script lies elsewhere on Windows
         start = "from jupyter_book.cli.main import main; main()"
-        if run("-c", start, "build", ".", "-W", "-n", "--keep-going", "-q") or not SITE.exists():
-            stop("the site was not built; the warnings above say which page and line to mend.")
+        if (
+            run("-c", start, "build", ".", "-W", "-n", "--keep-going", "-q")
+            or not SITE.exists()
+        ):
+            stop(
+                "the site was not built; the warnings above say which page and line to mend."
+            )
         stamp.write_text(wanted)
     print(f"The book is ready. Open it with your browser: {SITE.as_uri()}")
     return 0
@@ -92,9 +134,16 @@ def chapters(numbers):
     found = []
     for number in numbers:
         prefix = number.replace(".", "_") + "_"
-        paths = [p for p in sorted((ROOT / "chapters").glob(f"{prefix}*.ipynb")) if not p.name[len(prefix)].isdigit()]
+        paths = [
+            p
+            for p in sorted((ROOT / "chapters").glob(f"{prefix}*.ipynb"))
+            if not p.name[len(prefix)].isdigit()
+        ]
         if not paths:
-            written = ", ".join(p.name.split(".")[0] for p in sorted((ROOT / "chapters").glob("*.ipynb")))
+            written = ", ".join(
+                p.name.split(".")[0]
+                for p in sorted((ROOT / "chapters").glob("*.ipynb"))
+            )
             stop(f"there is no chapter {number} yet; the written ones are: {written}.")
         found += paths
     return found
@@ -108,16 +157,24 @@ def experiments(names, check):
 
 def main():
     """Read the command line and do what it asks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("book", help="build the site")
     commands.add_parser("test", help="run every check; further options go to pytest")
     commands.add_parser("lab", help="open JupyterLab in chapters/")
     runner = commands.add_parser("run", help="execute and store chapters")
-    runner.add_argument("numbers", nargs="*", help="for example 144; none: the reference notebooks")
+    runner.add_argument(
+        "numbers", nargs="*", help="for example 144; none: the reference notebooks"
+    )
     repeat = commands.add_parser("experiments", help="redo the experiment tables")
     repeat.add_argument("names", nargs="*", help="for example shift; none: all")
-    repeat.add_argument("--check", action="store_true", help="compare with the stored tables, write nothing")
+    repeat.add_argument(
+        "--check",
+        action="store_true",
+        help="compare with the stored tables, write nothing",
+    )
     arguments, rest = parser.parse_known_args()
     if rest and arguments.command != "test":
         parser.error(f"unknown option: {' '.join(rest)}")
@@ -129,8 +186,13 @@ def main():
     if arguments.command == "lab":
         return run("-m", "jupyterlab", folder=ROOT / "chapters")
     if arguments.command == "run":
-        notebooks = chapters(arguments.numbers) or sorted((ROOT / "reference").glob("*.ipynb"))
-        return run("tools/run_chapters.py", *[str(path.relative_to(ROOT)) for path in notebooks])
+        notebooks = chapters(arguments.numbers) or sorted(
+            (ROOT / "reference").glob("*.ipynb")
+        )
+        return run(
+            "tools/run_chapters.py",
+            *[str(path.relative_to(ROOT)) for path in notebooks],
+        )
     return experiments(arguments.names, arguments.check)
 
 

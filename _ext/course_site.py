@@ -31,7 +31,9 @@ class QuoteBoxes(SphinxTransform):
             first = quote.children[0] if quote.children else None
             if not isinstance(first, nodes.paragraph):
                 continue
-            while first.children and not first[0].astext():  # markdown-it leaves an empty text in front
+            while (
+                first.children and not first[0].astext()
+            ):  # markdown-it leaves an empty text in front
                 first.pop(0)
             if not first.children or not isinstance(first[0], nodes.strong):
                 continue
@@ -42,10 +44,14 @@ class QuoteBoxes(SphinxTransform):
             first.pop(0)
             if first.children and isinstance(first[0], nodes.Text):
                 first.replace(first[0], nodes.Text(str(first[0]).lstrip(" .:\n")))
-            box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
+            box = nodes.admonition(
+                "", nodes.title("", title), classes=["box", kind.lower()]
+            )
             if kind == "Claim":
                 box["names"].append(nodes.make_id(title))
-                self.document.note_explicit_target(box)  # also warns when two boxes hold one claim
+                self.document.note_explicit_target(
+                    box
+                )  # also warns when two boxes hold one claim
             box += quote.children if first.children else quote.children[1:]
             quote.replace_self(box)
 
@@ -64,7 +70,9 @@ class SummaryMath(SphinxTransform):
             raw.parent.replace(
                 raw,
                 [
-                    nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html")
+                    nodes.math(part, part)
+                    if i % 2
+                    else nodes.raw("", part, format="html")
                     for i, part in enumerate(parts)
                 ],
             )
@@ -83,15 +91,22 @@ class ClaimNumbers(SphinxTransform):
 
 def frame_questions(app, docname, source):
     """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event `source-read`)."""
-    if not str(app.env.doc2path(docname)).endswith(".ipynb") or '"question"' not in source[0]:
+    if (
+        not str(app.env.doc2path(docname)).endswith(".ipynb")
+        or '"question"' not in source[0]
+    ):
         return
     notebook = json.loads(source[0])
     questions = [
-        c for c in notebook["cells"] if c["cell_type"] == "markdown" and "question" in c["metadata"].get("tags", [])
+        c
+        for c in notebook["cells"]
+        if c["cell_type"] == "markdown" and "question" in c["metadata"].get("tags", [])
     ]
     for number, cell in enumerate(questions, 1):
         text = "".join(cell["source"])
-        cell["source"] = f'<div class="question" role="group" aria-label="Question {number}">\n\n{text}\n\n</div>'
+        cell["source"] = (
+            f'<div class="question" role="group" aria-label="Question {number}">\n\n{text}\n\n</div>'
+        )
     source[0] = json.dumps(notebook)
 
 
@@ -113,9 +128,13 @@ def set_options(app, config):
     options = config.html_theme_options
     # pydata-sphinx-theme puts a second search field into the otherwise empty header, hence the empty list
     options.update(
-        navbar_persistent=[], pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark"
+        navbar_persistent=[],
+        pygments_light_style="a11y-high-contrast-light",
+        pygments_dark_style="github-dark",
     )
-    config.html_context.setdefault("default_mode", "auto")  # unset, each page logs an error
+    config.html_context.setdefault(
+        "default_mode", "auto"
+    )  # unset, each page logs an error
     address = os.environ.get("COURSE_REPOSITORY", "").strip().rstrip("/")
     if address:
         options.update(
@@ -124,13 +143,19 @@ def set_options(app, config):
             use_repository_button=True,
             use_edit_page_button=True,
             use_issues_button=True,
-            launch_buttons={"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"},
+            launch_buttons={
+                "notebook_interface": "jupyterlab",
+                "binderhub_url": "https://mybinder.org",
+            },
         )
 
 
 def copy_mathjax(static):
     """Copies MathJax 3 and its fonts out of the installed package sphinx-mathjax-offline below the folder `static`."""
-    source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
+    source = (
+        Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+        / "static/mathjax"
+    )
     target = static / "mathjax"
     fonts = "output/chtml/fonts/woff-v2"
     shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
@@ -142,11 +167,21 @@ def repair_page(html):
     # Sphinx loads MathJax, 1.2 MB, also where only a page further down the contents has a formula
     if 'class="math ' not in html:
         html = re.sub(
-            r"<script>window\.MathJax = .*?</script>|<script[^>]*mathjax/tex-chtml\.js[^>]*></script>", "", html
+            r"<script>window\.MathJax = .*?</script>|<script[^>]*mathjax/tex-chtml\.js[^>]*></script>",
+            "",
+            html,
         )
-    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)  # the corner of a data frame
-    html = html.replace('<summary aria-label="Toggle hidden content">', "<summary>")  # differs from what one sees
-    html = re.sub(r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html)
+    html = re.sub(
+        r"<th([^>]*)></th>", r"<td\1></td>", html
+    )  # the corner of a data frame
+    html = html.replace(
+        '<summary aria-label="Toggle hidden content">', "<summary>"
+    )  # differs from what one sees
+    html = re.sub(
+        r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"',
+        r"\1",
+        html,
+    )
     return html
 
 

@@ -22,7 +22,10 @@ def polygon(n, radius, turn):
     """
     angles = np.radians(turn + 360 * np.arange(n) / n)
     middle = SPRITE * FINE / 2
-    return [(middle + radius * FINE * np.cos(a), middle + radius * FINE * np.sin(a)) for a in angles]
+    return [
+        (middle + radius * FINE * np.cos(a), middle + radius * FINE * np.sin(a))
+        for a in angles
+    ]
 
 
 def draw_sign(kind, diameter, tilt, light):
@@ -44,7 +47,14 @@ def draw_sign(kind, diameter, tilt, light):
         pen.polygon(polygon(8, r, 22.5), fill=WHITE)
         pen.polygon(polygon(8, 0.92 * r, 22.5), fill=RED)
         font = ImageFont.load_default(size=0.72 * r * FINE)
-        pen.text((size / 2, size / 2), "STOP", fill=WHITE, font=font, anchor="mm", stroke_width=0.02 * r * FINE)
+        pen.text(
+            (size / 2, size / 2),
+            "STOP",
+            fill=WHITE,
+            font=font,
+            anchor="mm",
+            stroke_width=0.02 * r * FINE,
+        )
     elif kind == "no entry":
         pen.ellipse(box(-1, -1, 1, 1), fill=RED)
         pen.rectangle(box(-0.7, -0.2, 0.7, 0.2), fill=WHITE)
@@ -58,8 +68,17 @@ def draw_sign(kind, diameter, tilt, light):
         pen.ellipse(box(-1, -1, 1, 1), fill=BLUE)
         pen.line(box(-0.45, -0.45, 0.4, 0.4), fill=WHITE, width=round(0.25 * r * FINE))
         corner, short = box(0.5, 0.5, 0, 0), 0.6 * r * FINE
-        pen.polygon([corner[:2], (corner[0] - short, corner[1]), (corner[0], corner[1] - short)], fill=WHITE)
-    image = image.rotate(tilt, Image.Resampling.BICUBIC).resize((SPRITE, SPRITE), Image.Resampling.BOX)
+        pen.polygon(
+            [
+                corner[:2],
+                (corner[0] - short, corner[1]),
+                (corner[0], corner[1] - short),
+            ],
+            fill=WHITE,
+        )
+    image = image.rotate(tilt, Image.Resampling.BICUBIC).resize(
+        (SPRITE, SPRITE), Image.Resampling.BOX
+    )
     sign = np.asarray(image).astype(float)
     sign[..., :3] *= light
     return sign.clip(0, 255).round().astype("uint8")
@@ -68,7 +87,12 @@ def draw_sign(kind, diameter, tilt, light):
 def draw_signs(n_per_kind, rng):
     """Return (signs, kinds): uint8 of shape (n, 16, 16, 4) and int of shape (n,), with random size, tilt and light."""
     kinds = np.repeat(np.arange(len(KINDS)), n_per_kind)
-    signs = [draw_sign(KINDS[k], rng.uniform(10, 15), rng.uniform(-15, 15), rng.uniform(0.55, 1.1)) for k in kinds]
+    signs = [
+        draw_sign(
+            KINDS[k], rng.uniform(10, 15), rng.uniform(-15, 15), rng.uniform(0.55, 1.1)
+        )
+        for k in kinds
+    ]
     return np.stack(signs), kinds
 
 
@@ -95,7 +119,9 @@ def scenes(signs, kinds, backgrounds, n, rng, columns=(0, 17), rows=(0, 17)):
     """
     X = backgrounds[rng.integers(len(backgrounds), size=n)] / np.float32(255)
     chosen = rng.integers(len(signs), size=n)
-    where = np.column_stack([rng.integers(*rows, size=n), rng.integers(*columns, size=n)])
+    where = np.column_stack(
+        [rng.integers(*rows, size=n), rng.integers(*columns, size=n)]
+    )
     for image, sign, (row, column) in zip(X, signs[chosen] / np.float32(255), where):
         patch = image[row : row + 16, column : column + 16]
         patch += sign[..., 3:] * (sign[..., :3] - patch)

@@ -35,12 +35,16 @@ def code_cells(notebook):
 
 def markdown(notebook):
     """Return the text of all Markdown cells, joined."""
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return "\n\n".join(
+        cell.source for cell in notebook.cells if cell.cell_type == "markdown"
+    )
 
 
 def section(notebook, heading):
     """Return the Markdown below a second-level heading, up to the next one; empty if there is none."""
-    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", markdown(notebook), re.M | re.S)
+    found = re.search(
+        rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", markdown(notebook), re.M | re.S
+    )
     return found.group(1) if found else ""
 
 

@@ -31,14 +31,21 @@ def pages():
     files = [toc["root"]]
     for part in toc["parts"]:
         for chapter in part["chapters"]:
-            files += [chapter["file"], *(section["file"] for section in chapter.get("sections", []))]
+            files += [
+                chapter["file"],
+                *(section["file"] for section in chapter.get("sections", [])),
+            ]
     return [f"{file}.html" for file in files]
 
 
 def find_chromium(own):
     """Returns the path of a Chromium, playwright's `own` or one on the PATH, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return own if Path(own).exists() else next(filter(None, map(shutil.which, names)), None)
+    return (
+        own
+        if Path(own).exists()
+        else next(filter(None, map(shutil.which, names)), None)
+    )
 
 
 def do_without(environment):
@@ -82,12 +89,20 @@ def open_page(browser):
     contexts = []
 
     def open_page(**options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}} | options
+        )
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
         page.errors, page.foreign = [], []
-        page.on("console", lambda one: one.type == "error" and page.errors.append(f"{one.text} {one.location['url']}"))
+        page.on(
+            "console",
+            lambda one: (
+                one.type == "error"
+                and page.errors.append(f"{one.text} {one.location['url']}")
+            ),
+        )
         page.on("pageerror", lambda error: page.errors.append(str(error)))
 
         def guard(route):
@@ -107,12 +122,16 @@ def open_page(browser):
 def undrawn(page):
     """Returns how many formulas of a page MathJax has not drawn, or drew as an error."""
     page.evaluate("window.MathJax?.startup?.promise")
-    return page.evaluate("""document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length""")
+    return page.evaluate(
+        """document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length"""
+    )
 
 
 def unfold(page):
     """Opens every fold, so that what it holds is judged too."""
-    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(fold => fold.open = true)"
+    )
 
 
 def violations(page, rule=None):
@@ -123,7 +142,9 @@ def violations(page, rule=None):
     options = {"resultTypes": ["violations"], "preload": False}
     if rule:
         options["runOnly"] = {"type": "rule", "values": [rule]}
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    found = page.evaluate("options => axe.run(document, options)", options)[
+        "violations"
+    ]
     return [
         f"{one['id']} ({one['impact']}): {node['html'][:200]}"
         for one in found
@@ -141,12 +162,16 @@ def weight(page):
 
 def sideways(page):
     """Returns by how many pixels a page is wider than its window."""
-    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
 
 
 def opens_by_keyboard(page):
     """Says whether the Tab key reaches the first option of the first question and Enter opens it."""
-    page.evaluate("const q = document.querySelector('.question'); q.tabIndex = -1; q.focus()")
+    page.evaluate(
+        "const q = document.querySelector('.question'); q.tabIndex = -1; q.focus()"
+    )
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     return page.evaluate("""(() => {
@@ -170,11 +195,15 @@ def test_page(address, base, open_page):
     assert page.locator("article h1").is_visible()
     assert undrawn(page) == 0
     assert 100_000 < weight(page) < PAGE_LIMIT
-    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+    page.add_style_tag(
+        content="* { transition: none !important; animation: none !important }"
+    )
     unfold(page)
     assert violations(page) == []
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    assert violations(page, "color-contrast") == []  # the structure is the same in the dark: only colours can fail
+    assert (
+        violations(page, "color-contrast") == []
+    )  # the structure is the same in the dark: only colours can fail
     page.set_viewport_size({"width": 390, "height": 844})
     assert sideways(page) <= 0
     assert page.errors == []
@@ -276,7 +305,9 @@ def test_notices_errors_and_foreign_requests(open_page):
     )
     page.wait_for_timeout(100)
     assert page.foreign == ["https://example.org/x.png"]
-    assert any("planted" in error for error in page.errors) and any("undefined" in error for error in page.errors)
+    assert any("planted" in error for error in page.errors) and any(
+        "undefined" in error for error in page.errors
+    )
 
 
 def test_without_a_browser(monkeypatch):

@@ -18,18 +18,26 @@ def in_toc():
 
 def title(path):
     """Return the H1 of a notebook or Markdown page."""
-    text = read(path).cells[0].source if path.suffix == ".ipynb" else path.read_text(encoding="utf8")
+    text = (
+        read(path).cells[0].source
+        if path.suffix == ".ipynb"
+        else path.read_text(encoding="utf8")
+    )
     return re.match(r"# (.+)", text).group(1)
 
 
 def listing(intro):
     """Return {number: (title, link or None)} from the landing page, and a list of numbers that stand there twice."""
     rows = re.findall(
-        r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$", intro, re.M
+        r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$",
+        intro,
+        re.M,
     )
     found = [(a or d, b or e, link or None) for a, b, link, d, e in rows]
     numbers = [n for n, *_ in found]
-    return {n: (name, link) for n, name, link in found}, sorted({n for n in numbers if numbers.count(n) > 1})
+    return {n: (name, link) for n, name, link in found}, sorted(
+        {n for n in numbers if numbers.count(n) > 1}
+    )
 
 
 def landing(intro):
@@ -37,19 +45,28 @@ def landing(intro):
     listed, twice = listing(intro)
     problems = [f"{n} stands twice" for n in twice]
     if sorted(listed) != sorted(LECTURES + COMPANIONS):
-        problems.append(f"missing or unknown: {sorted(set(listed) ^ set(LECTURES + COMPANIONS))}")
+        problems.append(
+            f"missing or unknown: {sorted(set(listed) ^ set(LECTURES + COMPANIONS))}"
+        )
     written = {number(path): path for path in CHAPTERS}
     for n, (name, link) in listed.items():
         if (n in written) != (link is not None):
-            problems.append(f"{n} is {'' if n in written else 'not '}written and listed as the other")
-        if n in written and (f"{n}. {name}" != title(written[n]) or (ROOT / link).resolve() != written[n]):
+            problems.append(
+                f"{n} is {'' if n in written else 'not '}written and listed as the other"
+            )
+        if n in written and (
+            f"{n}. {name}" != title(written[n]) or (ROOT / link).resolve() != written[n]
+        ):
             problems.append(f"{n} has another title or place than on the landing page")
     return problems
 
 
 def test_toc_and_files_agree():
     files = [path.relative_to(ROOT).with_suffix("").as_posix() for path in CHAPTERS]
-    references = [path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "reference").glob("*.*")]
+    references = [
+        path.relative_to(ROOT).with_suffix("").as_posix()
+        for path in (ROOT / "reference").glob("[!.]*.*")
+    ]
     assert sorted(in_toc()) == sorted(files + references)
     assert [name for name in in_toc() if name.startswith("chapters")] == files
 
@@ -65,7 +82,12 @@ def test_landing_page():
 
 
 @pytest.mark.parametrize(
-    "old, new", [("165 Elastic", "164 Elastic"), (" (planned)", ""), ("Convolutional neural", "Convoluted neural")]
+    "old, new",
+    [
+        ("165 Elastic", "164 Elastic"),
+        (" (planned)", ""),
+        ("Convolutional neural", "Convoluted neural"),
+    ],
 )
 def test_a_wrong_landing_page_is_rejected(old, new):
     intro = (ROOT / "intro.md").read_text(encoding="utf8")

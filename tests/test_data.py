@@ -11,7 +11,9 @@ DATA = ROOT / "data"
 def differences(made, stored):
     """Return the names of arrays that are missing, or not equal."""
     return [
-        n for n in set(made) | set(stored) if n not in made or n not in stored or not np.array_equal(made[n], stored[n])
+        n
+        for n in set(made) | set(stored)
+        if n not in made or n not in stored or not np.array_equal(made[n], stored[n])
     ]
 
 
@@ -25,7 +27,10 @@ def test_signs_are_what_the_generator_makes():
 
 def test_training_and_test_share_no_sign():
     stored = np.load(DATA / "signs.npz")
-    train, test = ({sign.tobytes() for sign in stored[f"signs_{part}"]} for part in ("train", "test"))
+    train, test = (
+        {sign.tobytes() for sign in stored[f"signs_{part}"]}
+        for part in ("train", "test")
+    )
     assert len(train) == 300 and len(test) == 150 and not train & test
 
 
@@ -36,6 +41,10 @@ def test_an_unknown_kind_of_sign_is_refused():
 
 def test_every_file_is_described():
     described = (DATA / "README.md").read_text(encoding="utf8")
-    files = [p.name for p in DATA.iterdir() if p.is_file() and p.suffix in {".npz", ".csv", ".yaml"}]
+    files = [
+        p.name
+        for p in DATA.iterdir()
+        if p.is_file() and p.suffix in {".npz", ".csv", ".yaml"}
+    ]
     files += [p.name for p in (DATA / "experiments").glob("*.csv")]
     assert files and [name for name in files if f"`{name}`" not in described] == []

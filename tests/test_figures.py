@@ -14,7 +14,6 @@ from compare_figures import TRAINED, figures, same_figure
 from notebooks import CHAPTERS, NOTEBOOKS, ROOT, code_cells, read, tags
 from run_chapters import execute
 
-
 LOOSE = 40  # in the whole course
 
 
@@ -40,11 +39,18 @@ def test_another_curve_is_rejected(values):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_swapped_figures_are_rejected(path):
     stored = [png for cell in code_cells(read(path)) for png in figures(cell.outputs)]
-    assert not any(same_figure(a, b, TRAINED) for a, b in zip(stored, stored[1:], strict=False))
+    assert not any(
+        same_figure(a, b, TRAINED) for a, b in zip(stored, stored[1:], strict=False)
+    )
 
 
 def test_only_figures_of_trained_networks_are_compared_loosely():
-    loose = [cell for path in NOTEBOOKS for cell in code_cells(read(path)) if "trained-figure" in tags(cell)]
+    loose = [
+        cell
+        for path in NOTEBOOKS
+        for cell in code_cells(read(path))
+        if "trained-figure" in tags(cell)
+    ]
     assert all(figures(cell.outputs) for cell in loose)
     assert len(loose) <= LOOSE
 
@@ -66,7 +72,10 @@ def test_nbval_run_rejects_a_wrong_figure_and_a_wrong_number(pytester, monkeypat
     arguments = ["-p", "compare_figures", "--nbval", "--nbval-current-env", path.name]
     pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=4)
     wrong = read(path)
-    wrong.cells[1].outputs, wrong.cells[2].outputs = wrong.cells[2].outputs, wrong.cells[1].outputs
+    wrong.cells[1].outputs, wrong.cells[2].outputs = (
+        wrong.cells[2].outputs,
+        wrong.cells[1].outputs,
+    )
     wrong.cells[3].outputs[0]["data"]["text/plain"] = "3"
     nbformat.write(wrong, path)
     pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=1, failed=3)

@@ -7,16 +7,35 @@ from io import StringIO
 
 import nbformat
 import pytest
-from notebooks import CHAPTERS, NOTEBOOKS, ROOT, changed, code_cells, markdown, read, tags
+from notebooks import (
+    CHAPTERS,
+    NOTEBOOKS,
+    ROOT,
+    changed,
+    code_cells,
+    markdown,
+    read,
+    tags,
+)
 from run_chapters import is_normalised, main, save
 
 TAGS = re.compile(
     r"question|solution|what-if|hide-output|hide-cell|hide-input|trained-figure|raises-exception|nbval-ignore-output"
     r"|claim-\d+-\d\d|skill-(none|\d\.\d\.\d+)"
 )
-VOLATILE = re.compile(r" at 0x[0-9a-f]{6,}|\d ?m?s/step|/home/|/tmp/|/Users/|site-packages")
+VOLATILE = re.compile(
+    r" at 0x[0-9a-f]{6,}|\d ?m?s/step|/home/|/tmp/|/Users/|site-packages"
+)
 MYST = re.compile(r"^(:::|```+)\{|\{(term|ref|numref|cite|doc|eq|math)(:\w+)?\}`", re.M)
-SECTIONS = ["Setup", "Often said, checked", "Pitfalls", "Summary", "Check yourself", "Exercises", "Further reading"]
+SECTIONS = [
+    "Setup",
+    "Often said, checked",
+    "Pitfalls",
+    "Summary",
+    "Check yourself",
+    "Exercises",
+    "Further reading",
+]
 IGNORED_OUTPUTS = 5  # in the whole course
 
 
@@ -25,18 +44,31 @@ def outputs(notebook):
     problems = []
     for count, cell in enumerate(code_cells(notebook), 1):
         if cell.execution_count != count:
-            problems.append(f"cell {count} has the execution count {cell.execution_count}")
+            problems.append(
+                f"cell {count} has the execution count {cell.execution_count}"
+            )
         for output in cell.outputs:
             if output.get("name") == "stderr":
                 problems.append(f"cell {count} has output on stderr")
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 problems.append(f"cell {count} ends in an error")
             data = output.get("data", {})
-            if "image/svg+xml" in data or "application/vnd.jupyter.widget-view+json" in data:
-                problems.append(f"cell {count} shows an SVG or a widget, which differ at every run")
-            text = output.get("text", "") + data.get("text/plain", "") + data.get("text/html", "")
+            if (
+                "image/svg+xml" in data
+                or "application/vnd.jupyter.widget-view+json" in data
+            ):
+                problems.append(
+                    f"cell {count} shows an SVG or a widget, which differ at every run"
+                )
+            text = (
+                output.get("text", "")
+                + data.get("text/plain", "")
+                + data.get("text/html", "")
+            )
             if VOLATILE.search(text):
-                problems.append(f"cell {count} shows something volatile: {VOLATILE.search(text).group()}")
+                problems.append(
+                    f"cell {count} shows something volatile: {VOLATILE.search(text).group()}"
+                )
     return problems
 
 
@@ -51,8 +83,14 @@ def figures(notebook):
         if len(alt.split()) < 5:
             problems.append(f"cell {count} draws a figure without an alternative text")
         figure = mystnb.get("figure", {})
-        if not figure.get("caption") or not figure.get("name", "").startswith("fig-") or figure["name"] in names:
-            problems.append(f"cell {count} draws a figure without a caption and a name of its own")
+        if (
+            not figure.get("caption")
+            or not figure.get("name", "").startswith("fig-")
+            or figure["name"] in names
+        ):
+            problems.append(
+                f"cell {count} draws a figure without a caption and a name of its own"
+            )
         names.add(figure.get("name"))
     return problems
 
@@ -62,36 +100,67 @@ def code(notebook):
     problems = []
     for count, cell in enumerate(code_cells(notebook), 1):
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        longest = 20 if re.search(r"^def |plt\.|keras\.Sequential\(|keras\.Model\(", cell.source, re.M) else 15
+        longest = (
+            20
+            if re.search(
+                r"^def |plt\.|keras\.Sequential\(|keras\.Model\(", cell.source, re.M
+            )
+            else 15
+        )
         if len(lines) > longest:
             problems.append(f"cell {count} has {len(lines)} lines")
-        if re.search(r"^\s*[%!]|\bpip install\b|filterwarnings|NBVAL_|;\s*$", cell.source, re.M):
+        if re.search(
+            r"^\s*[%!]|\bpip install\b|filterwarnings|NBVAL_|;\s*$", cell.source, re.M
+        ):
             problems.append(
                 f"cell {count} has a magic, an installation, a filter of warnings, a mark or a final semicolon"
             )
-        comments = [t for t in tokenize.generate_tokens(StringIO(cell.source).readline) if t.type == tokenize.COMMENT]
+        comments = [
+            t
+            for t in tokenize.generate_tokens(StringIO(cell.source).readline)
+            if t.type == tokenize.COMMENT
+        ]
         if len(comments) > 2:
             problems.append(f"cell {count} tells its story in comments")
         if "hide-input" in tags(cell) and "plt." not in cell.source:
             problems.append(f"cell {count} is folded although it does more than draw")
-    shown = [len(c.source.splitlines()) for c in code_cells(notebook) if "hide-input" not in tags(c)]
+    shown = [
+        len(c.source.splitlines())
+        for c in code_cells(notebook)
+        if "hide-input" not in tags(c)
+    ]
     if shown and statistics.median(shown) > 10:
-        problems.append(f"half of the code cells that are not folded have more than {statistics.median(shown)} lines")
+        problems.append(
+            f"half of the code cells that are not folded have more than {statistics.median(shown)} lines"
+        )
     return problems
 
 
 def text(notebook):
     """Return a list of problems with headings, tags and Markdown."""
-    problems = [f"unknown tag {tag}" for cell in notebook.cells for tag in tags(cell) if not TAGS.fullmatch(tag)]
+    problems = [
+        f"unknown tag {tag}"
+        for cell in notebook.cells
+        for tag in tags(cell)
+        if not TAGS.fullmatch(tag)
+    ]
     levels = [len(found) for found in re.findall(r"^(#+) ", markdown(notebook), re.M)]
-    if levels[:1] != [1] or levels.count(1) != 1 or any(b > a + 1 for a, b in zip(levels, levels[1:], strict=False)):
+    if (
+        levels[:1] != [1]
+        or levels.count(1) != 1
+        or any(b > a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    ):
         problems.append(f"headings do not start with one H1, or skip a level: {levels}")
     if MYST.search(markdown(notebook)):
-        problems.append(f"MyST syntax, raw text in JupyterLab: {MYST.search(markdown(notebook)).group()}")
+        problems.append(
+            f"MyST syntax, raw text in JupyterLab: {MYST.search(markdown(notebook)).group()}"
+        )
     if re.search(r"\w!(?!\[)", markdown(notebook)):
         problems.append("an exclamation mark")
     if re.search(r"</details>\n<details", markdown(notebook)):
-        problems.append("two <details> without a blank line between them, which show the answer in JupyterLab")
+        problems.append(
+            "two <details> without a blank line between them, which show the answer in JupyterLab"
+        )
     return problems
 
 
@@ -103,8 +172,12 @@ def prose(notebook):
             continue
         if cell.source.startswith("## Exercises"):
             break
-        source = re.sub(r"<details.*?</details>|\$\$.*?\$\$", "", cell.source, flags=re.S)
-        kept += [line for line in source.splitlines() if not line.startswith((">", "|", "#"))]
+        source = re.sub(
+            r"<details.*?</details>|\$\$.*?\$\$", "", cell.source, flags=re.S
+        )
+        kept += [
+            line for line in source.splitlines() if not line.startswith((">", "|", "#"))
+        ]
     return "\n".join(kept)
 
 
@@ -122,14 +195,23 @@ def chapter(notebook):
     drawn = [
         c
         for c in before_exercises
-        if c.cell_type == "code" and any("image/png" in o.get("data", {}) for o in c.outputs)
+        if c.cell_type == "code"
+        and any("image/png" in o.get("data", {}) for o in c.outputs)
     ]
     sizes = {
         "words": (len(prose(notebook).split()), 1200, 2200),
-        "code cells before the exercises": (sum(c.cell_type == "code" for c in before_exercises), 12, 36),
+        "code cells before the exercises": (
+            sum(c.cell_type == "code" for c in before_exercises),
+            12,
+            36,
+        ),
         "figures": (len(drawn), 4, 9),
     }
-    problems += [f"{n} {what}, not {low} to {high}" for what, (n, low, high) in sizes.items() if not low <= n <= high]
+    problems += [
+        f"{n} {what}, not {low} to {high}"
+        for what, (n, low, high) in sizes.items()
+        if not low <= n <= high
+    ]
     if "**On Monday.**" not in markdown(notebook):
         problems.append("no On Monday")
     return problems
@@ -148,9 +230,18 @@ def test_chapter(path):
 
 
 def test_few_outputs_are_ignored():
-    ignored = [cell.id for path in NOTEBOOKS for cell in read(path).cells if "nbval-ignore-output" in tags(cell)]
+    ignored = [
+        cell.id
+        for path in NOTEBOOKS
+        for cell in read(path).cells
+        if "nbval-ignore-output" in tags(cell)
+    ]
     assert len(ignored) <= IGNORED_OUTPUTS
-    assert not [path.name for path in NOTEBOOKS if "nbval-skip" in path.read_text(encoding="utf8")]
+    assert not [
+        path.name
+        for path in NOTEBOOKS
+        if "nbval-skip" in path.read_text(encoding="utf8")
+    ]
 
 
 def plant(change):
@@ -159,7 +250,11 @@ def plant(change):
 
 
 def first_figure(notebook):
-    return next(c for c in code_cells(notebook) if any("image/png" in o.get("data", {}) for o in c.outputs))
+    return next(
+        c
+        for c in code_cells(notebook)
+        if any("image/png" in o.get("data", {}) for o in c.outputs)
+    )
 
 
 def unrun(notebook):
@@ -167,11 +262,15 @@ def unrun(notebook):
 
 
 def stderr(notebook):
-    code_cells(notebook)[0].outputs.append(nbformat.v4.new_output("stream", name="stderr", text="a warning"))
+    code_cells(notebook)[0].outputs.append(
+        nbformat.v4.new_output("stream", name="stderr", text="a warning")
+    )
 
 
 def address(notebook):
-    code_cells(notebook)[0].outputs.append(nbformat.v4.new_output("stream", text="<object at 0x7f00deadbeef>"))
+    code_cells(notebook)[0].outputs.append(
+        nbformat.v4.new_output("stream", text="<object at 0x7f00deadbeef>")
+    )
 
 
 def no_alt(notebook):
@@ -203,7 +302,9 @@ def strange_tag(notebook):
 
 
 def no_summary(notebook):
-    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("## Summary")]
+    notebook.cells = [
+        cell for cell in notebook.cells if not cell.source.startswith("## Summary")
+    ]
 
 
 def long_winded(notebook):
@@ -247,7 +348,16 @@ def test_check_rejects_a_file_that_is_not_normalised(tmp_path, monkeypatch, caps
 
 def test_nothing_in_the_project_names_a_private_place():
     words = re.compile(r"\.\./shared|/work/|knowledge/|prototypes/")
-    folders = ["chapters", "reference", "data", "tests", "tools", "_ext", ".github", ".ci"]
+    folders = [
+        "chapters",
+        "reference",
+        "data",
+        "tests",
+        "tools",
+        "_ext",
+        ".github",
+        ".ci",
+    ]
     files = [
         p
         for folder in folders
@@ -257,5 +367,8 @@ def test_nothing_in_the_project_names_a_private_place():
     files += list(ROOT.glob("*.md")) + [ROOT / "course.py"]
     assert len(files) > 10
     assert [
-        p.name for p in files if p != ROOT / "tests" / "test_form.py" and words.search(p.read_text(encoding="utf8"))
+        p.name
+        for p in files
+        if p != ROOT / "tests" / "test_form.py"
+        and words.search(p.read_text(encoding="utf8"))
     ] == []

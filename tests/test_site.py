@@ -18,21 +18,52 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE_LIMIT = 1.2e6  # bytes of a page with its scripts, styles and fonts, less figures and MathJax
 
 # <link> elements that only point somewhere; any other relation makes the browser fetch or connect
-POINTERS = {"canonical", "alternate", "author", "license", "next", "prev", "index", "search", "help"}
+POINTERS = {
+    "canonical",
+    "alternate",
+    "author",
+    "license",
+    "next",
+    "prev",
+    "index",
+    "search",
+    "help",
+}
 
 
 def run_build(source, folder, **environment):
     """Builds the book in `source`, with its pages in `folder/_build/html`; returns the finished process."""
     # the package has no __main__, and `python -m jupyter_book.cli.main` does nothing at all, with exit status 0
     start = "from jupyter_book.cli.main import main; main()"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
-    command = [sys.executable, "-c", start, "build", source, "--path-output", folder, "-W", "-n", "--keep-going"]
-    return subprocess.run(command, env=clean | environment, capture_output=True, encoding="utf8", errors="replace")
+    clean = {
+        key: value for key, value in os.environ.items() if not key.startswith("COURSE_")
+    }
+    command = [
+        sys.executable,
+        "-c",
+        start,
+        "build",
+        source,
+        "--path-output",
+        folder,
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    return subprocess.run(
+        command,
+        env=clean | environment,
+        capture_output=True,
+        encoding="utf8",
+        errors="replace",
+    )
 
 
 @functools.cache
 def _built():
-    folder = tempfile.TemporaryDirectory(prefix="course_site_", ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(
+        prefix="course_site_", ignore_cleanup_errors=True
+    )
     return run_build(ROOT, folder.name), folder
 
 
@@ -59,7 +90,9 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.articles += tag == "article"
         self.in_style = tag == "style"
-        self.elements.append((tag, {key: value or "" for key, value in attributes}, self.articles > 0))
+        self.elements.append(
+            (tag, {key: value or "" for key, value in attributes}, self.articles > 0)
+        )
 
     def handle_endtag(self, tag):
         self.articles -= tag == "article"
@@ -73,7 +106,10 @@ class Elements(HTMLParser):
 def urls_in_css(css):
     """Returns the addresses that a style sheet makes the browser load."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
-    found = re.findall(r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)|@import\s+["']([^"']+)""", css)
+    found = re.findall(
+        r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)|@import\s+["']([^"']+)""",
+        css,
+    )
     return ["".join(groups).strip() for groups in found]
 
 
@@ -86,8 +122,16 @@ def loads(html):
             if not set(attributes.get("rel", "").lower().split()) <= POINTERS:
                 found.append(attributes.get("href", ""))
         elif tag != "a":
-            found += [attributes[key] for key in ("src", "data", "poster") if key in attributes]
-            found += [entry.split()[0] for entry in attributes.get("srcset", "").split(",") if entry.strip()]
+            found += [
+                attributes[key]
+                for key in ("src", "data", "poster")
+                if key in attributes
+            ]
+            found += [
+                entry.split()[0]
+                for entry in attributes.get("srcset", "").split(",")
+                if entry.strip()
+            ]
         found += urls_in_css(attributes.get("style", ""))
     return [address for address in found if address]
 
@@ -111,14 +155,22 @@ def dead_links(folder):
     }
     dead = []
     for path, page in pages.items():
-        addresses = [attributes["href"] for tag, attributes, _ in page.elements if tag == "a" and "href" in attributes]
+        addresses = [
+            attributes["href"]
+            for tag, attributes, _ in page.elements
+            if tag == "a" and "href" in attributes
+        ]
         for address in addresses + loads(path.read_text(encoding="utf8")):
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:
                 continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = (
+                (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            )
             anchor = unquote(parts.fragment)
-            if not target.is_file() or (anchor and target in anchors and anchor not in anchors[target]):
+            if not target.is_file() or (
+                anchor and target in anchors and anchor not in anchors[target]
+            ):
                 dead.append(f"{path.relative_to(folder).as_posix()} -> {address}")
     return dead
 
@@ -130,7 +182,9 @@ def mute_images(html):
         for tag, attributes, in_article in Elements(html).elements
         if tag == "img"
         and in_article
-        and re.fullmatch(r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I)
+        and re.fullmatch(
+            r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I
+        )
     ]
 
 
@@ -142,11 +196,19 @@ def weight(path):
         for address in loads(html)
         if not urlsplit(address).scheme
     }
-    return sum(file.stat().st_size for file in files if file.is_file() and not {"mathjax", "_images"} & set(file.parts))
+    return sum(
+        file.stat().st_size
+        for file in files
+        if file.is_file() and not {"mathjax", "_images"} & set(file.parts)
+    )
 
 
 def written_pages(folder):
-    return [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts]
+    return [
+        path
+        for path in sorted(folder.rglob("*.html"))
+        if "_static" not in path.relative_to(folder).parts
+    ]
 
 
 @pytest.fixture
@@ -171,8 +233,14 @@ def test_dead_anchor_fails_the_build(small_book, tmp_path):
 
 
 def test_nothing_is_loaded_from_another_host(site):
-    found = {page.name: foreign(loads(page.read_text(encoding="utf8"))) for page in written_pages(site)}
-    found |= {sheet.name: foreign(urls_in_css(sheet.read_text(encoding="utf8"))) for sheet in site.rglob("*.css")}
+    found = {
+        page.name: foreign(loads(page.read_text(encoding="utf8")))
+        for page in written_pages(site)
+    }
+    found |= {
+        sheet.name: foreign(urls_in_css(sheet.read_text(encoding="utf8")))
+        for sheet in site.rglob("*.css")
+    }
     assert not {name: addresses for name, addresses in found.items() if addresses}
 
 
@@ -196,7 +264,9 @@ def test_foreign_load_is_rejected(planted):
 
 def test_link_to_another_host_is_no_load():
     assert not foreign(
-        loads('<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">')
+        loads(
+            '<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">'
+        )
     )
 
 
@@ -210,21 +280,34 @@ def test_dead_link_is_rejected(tmp_path):
         '<img src="gone.png"> <a href="#no">4</a> <a href="b.html#yes">5</a>'
     )
     (tmp_path / "b.html").write_text('<p id="yes">')
-    assert dead_links(tmp_path) == [f"a.html -> {address}" for address in ("b.html#no", "c.html", "#no", "gone.png")]
+    assert dead_links(tmp_path) == [
+        f"a.html -> {address}" for address in ("b.html#no", "c.html", "#no", "gone.png")
+    ]
 
 
 def test_figures_have_alternative_text(site):
-    found = {page.name: mute_images(page.read_text(encoding="utf8")) for page in written_pages(site)}
+    found = {
+        page.name: mute_images(page.read_text(encoding="utf8"))
+        for page in written_pages(site)
+    }
     assert not {name: sources for name, sources in found.items() if sources}
 
 
-@pytest.mark.parametrize("alt", ['alt=""', "", 'alt="../_images/3f2a.png"', 'alt="loss.png"'])
+@pytest.mark.parametrize(
+    "alt", ['alt=""', "", 'alt="../_images/3f2a.png"', 'alt="loss.png"']
+)
 def test_mute_figure_is_rejected(alt):
-    assert mute_images(f'<img src="logo.png"><article><img src="x.png" {alt}></article>') == ["x.png"]
+    assert mute_images(
+        f'<img src="logo.png"><article><img src="x.png" {alt}></article>'
+    ) == ["x.png"]
 
 
 def test_pages_are_light(site):
-    heavy = {page.name: size for page in written_pages(site) if (size := weight(page)) > PAGE_LIMIT}
+    heavy = {
+        page.name: size
+        for page in written_pages(site)
+        if (size := weight(page)) > PAGE_LIMIT
+    }
     assert not heavy
 
 
@@ -236,12 +319,27 @@ def test_heavy_page_is_seen(tmp_path):
 
 def notebook(*cells):
     """Returns a notebook as text; a cell is (type, tags, source), or with a fourth element, the HTML that it shows."""
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python"},
+    }
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": []}
     for number, (kind, tags, source, *html) in enumerate(cells):
-        cell = {"id": f"c{number}", "cell_type": kind, "metadata": {"tags": tags}, "source": source}
+        cell = {
+            "id": f"c{number}",
+            "cell_type": kind,
+            "metadata": {"tags": tags},
+            "source": source,
+        }
         if kind == "code":
-            data = [{"output_type": "display_data", "metadata": {}, "data": {"text/html": one}} for one in html]
+            data = [
+                {
+                    "output_type": "display_data",
+                    "metadata": {},
+                    "data": {"text/html": one},
+                }
+                for one in html
+            ]
             cell |= {"execution_count": 1, "outputs": data}
         book["cells"].append(cell)
     return json.dumps(book)
@@ -249,7 +347,9 @@ def notebook(*cells):
 
 def test_what_the_extension_adds(small_book, tmp_path):
     """Boxes, claim anchors, mathematics in a summary, framed questions, repairs, and buttons with an address."""
-    (small_book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n- file: page\n")
+    (small_book / "_toc.yml").write_text(
+        "format: jb-book\nroot: intro\nchapters:\n- file: page\n"
+    )
     (small_book / "intro.md").write_text("# Title\n")
     (small_book / "page.ipynb").write_text(
         notebook(
@@ -259,13 +359,29 @@ def test_what_the_extension_adds(small_book, tmp_path):
                 "# Page\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n[it](#claim-144-02)",
             ),
             ("markdown", [], "| id | claim |\n|---|---|\n| 144-02 | c |"),
-            ("markdown", ["question"], "Which?\n\n<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>"),
-            ("code", ["hide-input"], "frame", "<table><tr><th></th><th>a</th></tr></table>"),
+            (
+                "markdown",
+                ["question"],
+                "Which?\n\n<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>",
+            ),
+            (
+                "code",
+                ["hide-input"],
+                "frame",
+                "<table><tr><th></th><th>a</th></tr></table>",
+            ),
         )
     )
-    process = run_build(small_book, tmp_path, COURSE_REPOSITORY="https://github.com/owner/name", COURSE_BRANCH="trunk")
+    process = run_build(
+        small_book,
+        tmp_path,
+        COURSE_REPOSITORY="https://github.com/owner/name",
+        COURSE_BRANCH="trunk",
+    )
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
-    html = re.sub(r"\s+", " ", (tmp_path / "_build/html/page.html").read_text(encoding="utf8"))
+    html = re.sub(
+        r"\s+", " ", (tmp_path / "_build/html/page.html").read_text(encoding="utf8")
+    )
     for part in (
         r'\bclaim\b[^"]*" id="claim-144-02"> <p class="admonition-title">Claim 144-02</p> <p>The fact.</p>',
         r"<blockquote> <div><p><strong>Bold</strong> but no kind.</p>",
@@ -285,4 +401,7 @@ def test_no_repository_is_made_up(site):
     """Without an address no page shows a button that would need one."""
     for page in written_pages(site):
         html = page.read_text(encoding="utf8")
-        assert not re.search(r"btn-source-|btn-launch-|mybinder|github\.com/[^\"]*/(edit|issues/new)", html), page.name
+        assert not re.search(
+            r"btn-source-|btn-launch-|mybinder|github\.com/[^\"]*/(edit|issues/new)",
+            html,
+        ), page.name

@@ -10,7 +10,7 @@ CASES = {
     "144": (
         ["setup", "load", "scenes", "draw", "classic"],
         "FROM, TO = 0, 17",
-        {"FROM, TO = 0, 6": "above 0.8: False", "FROM, TO = 0, 17": "above 0.8: True"},
+        {"FROM, TO = 0, 6": "right: False", "FROM, TO = 0, 17": "right: True"},
     ),
 }
 
@@ -24,9 +24,25 @@ def test_what_if(path):
         return
     needed, line, variants = CASES[number(path)]
     assert cells[0].source.startswith(line)
-    small = nbformat.v4.new_notebook(cells=[cell for cell in code_cells(notebook) if cell.id in needed])
-    small.cells += [nbformat.v4.new_code_cell(cells[0].source.replace(line, other)) for other in variants]
-    NotebookClient(small, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
-    for cell, wanted in zip(small.cells[-len(variants) :], variants.values(), strict=True):
-        printed = "".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout")
+    small = nbformat.v4.new_notebook(
+        cells=[cell for cell in code_cells(notebook) if cell.id in needed]
+    )
+    small.cells += [
+        nbformat.v4.new_code_cell(cells[0].source.replace(line, other))
+        for other in variants
+    ]
+    NotebookClient(
+        small,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": path.parent}},
+    ).execute()
+    for cell, wanted in zip(
+        small.cells[-len(variants) :], variants.values(), strict=True
+    ):
+        printed = "".join(
+            output.get("text", "")
+            for output in cell.outputs
+            if output.get("name") == "stdout"
+        )
         assert wanted in printed

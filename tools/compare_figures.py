@@ -18,7 +18,9 @@ DRAWN, TRAINED = (24, 0.001), (64, 0.02)
 
 def pixels(png):
     """Decode a base64 PNG into an int array of shape (height, width, 4)."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")).astype(int)
+    return np.asarray(
+        Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
+    ).astype(int)
 
 
 def same_figure(stored, fresh, tolerance=DRAWN):
@@ -33,7 +35,11 @@ def same_figure(stored, fresh, tolerance=DRAWN):
 
 def figures(outputs):
     """Return the PNGs of a cell's outputs, in order, as base64 strings."""
-    return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    return [
+        output["data"]["image/png"]
+        for output in outputs
+        if "image/png" in output.get("data", {})
+    ]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,9 +48,13 @@ def pytest_runtest_call(item):
     result = yield
     if hasattr(item, "test_outputs") and item.options["check"]:
         stored, fresh = figures(item.cell.outputs), figures(item.test_outputs)
-        tolerance = TRAINED if "trained-figure" in item.cell.metadata.get("tags", []) else DRAWN
+        tolerance = (
+            TRAINED if "trained-figure" in item.cell.metadata.get("tags", []) else DRAWN
+        )
         if len(stored) != len(fresh) or not all(
             same_figure(*pair, tolerance) for pair in zip(stored, fresh, strict=True)
         ):
-            item.raise_cell_error("A stored figure differs from the one this cell draws.")
+            item.raise_cell_error(
+                "A stored figure differs from the one this cell draws."
+            )
     return result

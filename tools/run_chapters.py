@@ -30,7 +30,11 @@ def normalise(notebook):
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     count = 0
     for cell in notebook.cells:
-        kept = {key: value for key, value in sorted(cell.metadata.items()) if key in CELL_METADATA}
+        kept = {
+            key: value
+            for key, value in sorted(cell.metadata.items())
+            if key in CELL_METADATA
+        }
         cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type != "code":
             cell.pop("attachments", None)
@@ -62,7 +66,11 @@ def execute(path):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", record_timing=False, resources={"metadata": {"path": path.parent}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": path.parent}},
     )
     client.execute()
     save(notebook, path)
@@ -78,15 +86,22 @@ def is_normalised(path):
     """Return whether the file is, byte for byte, what `save` would write and every code cell has been run."""
     text = Path(path).read_text(encoding="utf8")
     notebook = nbformat.reads(text, as_version=4)
-    if any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells):
+    if any(
+        cell.cell_type == "code" and cell.execution_count is None
+        for cell in notebook.cells
+    ):
         return False
     return nbformat.writes(normalise(notebook)) + "\n" == text
 
 
 def main():
     """Run or check the notebooks named on the command line; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="check the stored form, run nothing")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check the stored form, run nothing"
+    )
     parser.add_argument("notebooks", nargs="+", type=Path)
     arguments = parser.parse_args()
     if sys.platform == "win32":
@@ -95,7 +110,9 @@ def main():
     for path in arguments.notebooks:
         if arguments.check:
             if not is_normalised(path):
-                print(f"{path} is not stored as run: execute it with `python course.py run {path.name[:3]}`.")
+                print(
+                    f"{path} is not stored as run: execute it with `python course.py run {path.name[:3]}`."
+                )
                 failed = True
             continue
         try:

@@ -37,7 +37,10 @@ def load(name):
 
 def text(values):
     """Return a row as it is stored: floats with four decimals, everything else as it is written."""
-    return {key: f"{value:.4f}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    return {
+        key: f"{value:.4f}" if isinstance(value, float) else str(value)
+        for key, value in values.items()
+    }
 
 
 def table(name):
@@ -49,13 +52,18 @@ def table(name):
 def checksums(folder):
     """Return the SHA-256 of every table of a folder, one line each; stored, it tells when a table was edited by hand."""
     tables = sorted(folder.glob("*.csv"))
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in tables)
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in tables
+    )
 
 
 def compare(experiment, case, stored):
     """Run one case and return what is wrong with its stored row, as a list of sentences (empty: nothing)."""
     wrong = [
-        f"{key} is {stored.get(key)}, not {value}" for key, value in text(case).items() if stored.get(key) != value
+        f"{key} is {stored.get(key)}, not {value}"
+        for key, value in text(case).items()
+        if stored.get(key) != value
     ]
     for key, value in experiment.run(case).items():
         if abs(float(stored[key]) - value) > experiment.TOLERANCE:
@@ -95,13 +103,21 @@ def check(name):
 
 def main():
     """Redo or check the experiments named on the command line; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the stored tables, write nothing")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="compare with the stored tables, write nothing",
+    )
     parser.add_argument("names", nargs="*", help="which experiments; none: all")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(names())
     if unknown:
-        sys.exit(f"There is no experiment {', '.join(sorted(unknown))}; there are: {', '.join(names())}.")
+        sys.exit(
+            f"There is no experiment {', '.join(sorted(unknown))}; there are: {', '.join(names())}."
+        )
     wrong = 0
     for name in arguments.names or names():
         if arguments.check:

@@ -23,14 +23,18 @@ TOLERANCE = 0.25  # deep plain networks differ between machines; the chapter pri
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32").reshape(-1, 8, 8, 1)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.3, random_state=0, stratify=y
+)
 
 
 def network(kind, depth):
     """Return a network with this many convolutions of 8 filters after the first, ending in ten logits."""
 
     def conv(**settings):
-        return layers.Conv2D(8, 3, padding="same", kernel_initializer=settings.get("start", "he_normal"))
+        return layers.Conv2D(
+            8, 3, padding="same", kernel_initializer=settings.get("start", "he_normal")
+        )
 
     inputs = keras.Input((8, 8, 1))
     x = layers.Activation("relu")(conv()(inputs))
@@ -40,7 +44,9 @@ def network(kind, depth):
             x = layers.Activation("relu")(conv()(x))
         else:
             branch = layers.Activation("relu")(conv()(x))
-            x = layers.Activation("relu")(layers.Add()([x, conv(start="zeros")(branch)]))
+            x = layers.Activation("relu")(
+                layers.Add()([x, conv(start="zeros")(branch)])
+            )
     return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
 
 
@@ -53,6 +59,8 @@ def run(case):
     model.compile(keras.optimizers.Adam(2e-3), loss, metrics=["accuracy"])
     model.fit(X_train, y_train, batch_size=64, epochs=10, verbose=0)
     return {
-        "train_accuracy": model.evaluate(X_train, y_train, batch_size=500, verbose=0)[1],
+        "train_accuracy": model.evaluate(X_train, y_train, batch_size=500, verbose=0)[
+            1
+        ],
         "test_accuracy": model.evaluate(X_test, y_test, batch_size=540, verbose=0)[1],
     }

@@ -19,7 +19,9 @@ from make_signs import scenes
 
 COLUMNS = [0, 3, 5, 7, 9, 11, 13, 16]
 NETWORKS = ["dense", "flatten", "average pooling", "global pooling"]
-CASES = [{"network": network, "seed": seed} for network in NETWORKS for seed in range(10)]
+CASES = [
+    {"network": network, "seed": seed} for network in NETWORKS for seed in range(10)
+]
 TOLERANCE = 0.15  # the flatten network's transition from knowing to not knowing moves a little between machines
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
@@ -33,15 +35,29 @@ def draw(part, n, rng, columns):
 def network(name):
     """Return an untrained network for scenes (32, 32, 3) that ends in five probabilities."""
     body = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D()]
-    body += [layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(), layers.Dropout(0.25)]
+    body += [
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Dropout(0.25),
+    ]
     if name == "dense":
         body = [layers.Flatten(), layers.Dense(64, activation="relu")]
     elif name == "flatten":
-        body += [layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dropout(0.5)]
+        body += [
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dropout(0.5),
+        ]
     else:
-        pool = layers.GlobalAveragePooling2D if name == "average pooling" else layers.GlobalMaxPooling2D
+        pool = (
+            layers.GlobalAveragePooling2D
+            if name == "average pooling"
+            else layers.GlobalMaxPooling2D
+        )
         body += [layers.Conv2D(64, 3, activation="relu"), pool()]
-    return keras.Sequential([keras.Input((32, 32, 3)), *body, layers.Dense(5, activation="softmax")])
+    return keras.Sequential(
+        [keras.Input((32, 32, 3)), *body, layers.Dense(5, activation="softmax")]
+    )
 
 
 def run(case):
@@ -50,10 +66,16 @@ def run(case):
     keras.utils.set_random_seed(case["seed"])
     X, y = draw("train", 1000, np.random.default_rng(case["seed"]), (0, 6))
     model = network(case["network"])
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(2e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     model.fit(X, y, batch_size=32, epochs=10, verbose=0)
     rng = np.random.default_rng(1000)
     return {
-        f"column_{c}": model.evaluate(*draw("test", 500, rng, (c, c + 1)), batch_size=500, verbose=0)[1]
+        f"column_{c}": model.evaluate(
+            *draw("test", 500, rng, (c, c + 1)), batch_size=500, verbose=0
+        )[1]
         for c in COLUMNS
     }

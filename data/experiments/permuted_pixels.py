@@ -25,7 +25,9 @@ TOLERANCE = 0.03
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=540, random_state=0, stratify=y)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=540, random_state=0, stratify=y
+)
 ORDER = np.random.default_rng(0).permutation(64)
 
 
@@ -34,7 +36,10 @@ def network(name):
     if name == "dense":
         body = [layers.Flatten(), layers.Dense(64, activation="relu")]
     else:
-        body = [layers.Conv2D(16, 3, activation="relu"), layers.Conv2D(24, 3, activation="relu")]
+        body = [
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Conv2D(24, 3, activation="relu"),
+        ]
         body += [layers.MaxPooling2D(), layers.Flatten()]
     return keras.Sequential([keras.Input((8, 8, 1)), *body, layers.Dense(10)])
 
@@ -43,13 +48,24 @@ def run(case):
     """Train one network on the first n_train images of a seed's shuffle and return its test accuracy."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(case["seed"])
-    chosen = np.random.default_rng(case["seed"]).permutation(len(X_train))[: case["n_train"]]
+    chosen = np.random.default_rng(case["seed"]).permutation(len(X_train))[
+        : case["n_train"]
+    ]
     order = ORDER if case["pixels"] == "permuted" else np.arange(64)
     model = network(case["network"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
     as_images = (-1, 8, 8, 1)
     epochs = 20 if case["n_train"] == 1000 else 60
-    model.fit(X_train[chosen][:, order].reshape(as_images), y_train[chosen], batch_size=32, epochs=epochs, verbose=0)
+    model.fit(
+        X_train[chosen][:, order].reshape(as_images),
+        y_train[chosen],
+        batch_size=32,
+        epochs=epochs,
+        verbose=0,
+    )
     test = X_test[:, order].reshape(as_images)
-    return {"accuracy": model.evaluate(test, y_test, batch_size=540, verbose=0)[1], "parameters": model.count_params()}
+    return {
+        "accuracy": model.evaluate(test, y_test, batch_size=540, verbose=0)[1],
+        "parameters": model.count_params(),
+    }

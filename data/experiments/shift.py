@@ -15,18 +15,26 @@ from sklearn.model_selection import train_test_split
 
 SHIFTS = [0, 1, 2, 3, 4]
 NETWORKS = ["dense", "flatten", "pooling and global pooling", "global pooling"]
-CASES = [{"network": network, "seed": seed} for network in NETWORKS for seed in range(10)]
+CASES = [
+    {"network": network, "seed": seed} for network in NETWORKS for seed in range(10)
+]
 TOLERANCE = 0.05
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32").reshape(-1, 8, 8, 1)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.3, random_state=0, stratify=y
+)
 
 
 def on_canvas(X, shift=0, rng=None):
     """Put each image (n, 8, 8, 1) on an empty 16x16 canvas, moved by +shift or -shift along each axis at random."""
     canvas = np.zeros((len(X), 16, 16, 1), "float32")
-    steps = np.zeros((len(X), 2), int) if shift == 0 else rng.choice([-shift, shift], (len(X), 2))
+    steps = (
+        np.zeros((len(X), 2), int)
+        if shift == 0
+        else rng.choice([-shift, shift], (len(X), 2))
+    )
     for image, place, (down, right) in zip(X, canvas, 4 + steps):
         place[down : down + 8, right : right + 8] = image
     return canvas
@@ -39,12 +47,29 @@ def network(name):
         return layers.Conv2D(filters, 3, padding="same", activation="relu")
 
     if name == "dense":
-        body = [layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(32, activation="relu")]
+        body = [
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(32, activation="relu"),
+        ]
     elif name == "flatten":
-        body = [conv(16), layers.MaxPooling2D(), conv(32), layers.MaxPooling2D(), layers.Flatten()]
+        body = [
+            conv(16),
+            layers.MaxPooling2D(),
+            conv(32),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+        ]
         body += [layers.Dropout(0.25), layers.Dense(64, activation="relu")]
     elif name == "pooling and global pooling":
-        body = [conv(24), layers.MaxPooling2D(), conv(48), layers.MaxPooling2D(), conv(64), layers.GlobalMaxPooling2D()]
+        body = [
+            conv(24),
+            layers.MaxPooling2D(),
+            conv(48),
+            layers.MaxPooling2D(),
+            conv(64),
+            layers.GlobalMaxPooling2D(),
+        ]
     else:
         body = [conv(24), conv(48), conv(64), layers.GlobalMaxPooling2D()]
     return keras.Sequential([keras.Input((16, 16, 1)), *body, layers.Dense(10)])
@@ -60,5 +85,8 @@ def run(case):
     model.fit(on_canvas(X_train), y_train, batch_size=64, epochs=12, verbose=0)
     rng = np.random.default_rng(9)
     return {
-        f"shift_{k}": model.evaluate(on_canvas(X_test, k, rng), y_test, batch_size=540, verbose=0)[1] for k in SHIFTS
+        f"shift_{k}": model.evaluate(
+            on_canvas(X_test, k, rng), y_test, batch_size=540, verbose=0
+        )[1]
+        for k in SHIFTS
     }

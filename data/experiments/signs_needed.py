@@ -17,7 +17,11 @@ from make_signs import scenes
 
 CASES = [
     {"channels": channels, "n_train": n_train, "seed": seed}
-    for channels, sizes in [("colour", [50, 100, 200, 400, 800, 1600]), ("gray", [100, 400, 1600]), ("no red", [400])]
+    for channels, sizes in [
+        ("colour", [50, 100, 200, 400, 800, 1600]),
+        ("gray", [100, 400, 1600]),
+        ("no red", [400]),
+    ]
     for n_train in sizes
     for seed in range(10)
 ]
@@ -27,7 +31,13 @@ DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
 def draw(part, n, rng):
     """Return n scenes and their kinds from the training or the test part of signs.npz."""
-    return scenes(DATA[f"signs_{part}"], DATA[f"kinds_{part}"], DATA[f"backgrounds_{part}"], n, rng)[:2]
+    return scenes(
+        DATA[f"signs_{part}"],
+        DATA[f"kinds_{part}"],
+        DATA[f"backgrounds_{part}"],
+        n,
+        rng,
+    )[:2]
 
 
 def keep(channels, X):
@@ -63,5 +73,16 @@ def run(case):
     model = network(keep(case["channels"], X).shape[-1])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss, metrics=["accuracy"])
-    model.fit(keep(case["channels"], X)[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
-    return {"accuracy": model.evaluate(keep(case["channels"], X_test), y_test, batch_size=500, verbose=0)[1]}
+    model.fit(
+        keep(case["channels"], X)[order],
+        y[order],
+        batch_size=32,
+        epochs=1,
+        shuffle=False,
+        verbose=0,
+    )
+    return {
+        "accuracy": model.evaluate(
+            keep(case["channels"], X_test), y_test, batch_size=500, verbose=0
+        )[1]
+    }
