@@ -10,6 +10,7 @@ python course.py experiments   redo the long comparisons behind the tables in da
 import argparse
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -31,9 +32,8 @@ def fingerprint(paths):
     """Return a digest of the names and contents of some files."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(
-            path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes()
-        )
+        name = path.relative_to(ROOT).as_posix().encode()
+        digest.update(name + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -43,35 +43,15 @@ def install():
     stamp, wanted = VENV / "installed", fingerprint(pins)
     if stamp.exists() and stamp.read_text() == wanted and PYTHON.exists():
         return
-    if sys.version_info[:2] not in PYTHONS:
-        known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
-        stop(
-            f"this is Python {sys.version_info[0]}.{sys.version_info[1]}; run me with one of {known}."
-        )
-    print(
-        "Installing the packages into .venv (about 2.7 GB, once, a few minutes) ...",
-        flush=True,
-    )
+    print("Installing into .venv (about 2.7 GB, once, a few minutes) ...", flush=True)
     if not PYTHON.exists():
         try:
             venv.create(VENV, with_pip=True)
         except (subprocess.CalledProcessError, OSError) as error:
-            stop(
-                f"could not make {VENV} ({error}); on Debian and Ubuntu, install the package python3-venv."
-            )
-    done = run(
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "-q",
-        "-r",
-        "requirements.txt",
-    )
-    if done:
-        stop(
-            "the installation failed; pip's message is above. Mend its cause (network, disk) and run me again."
-        )
+            stop(f"no {VENV} ({error}); on Debian and Ubuntu, install python3-venv.")
+    options = ["--disable-pip-version-check", "-q", "-r", "requirements.txt"]
+    if run("-m", "pip", "install", *options):
+        stop("the installation failed; mend what pip says above and run me again.")
     stamp.write_text(wanted)
 
 
@@ -80,44 +60,37 @@ def run(*arguments, folder=ROOT):
     return subprocess.run([PYTHON, *arguments], cwd=folder).returncode
 
 
+def need_data():
+    """Stop if a data file that a notebook names is not there."""
+    named = set()
+    for path in [*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("reference/*.ipynb")]:
+        text = path.read_text(encoding="utf8")
+        named.update(re.findall(r"\.\./(data/[\w/]+\.\w+)", text))
+    missing = ", ".join(sorted(name for name in named if not (ROOT / name).exists()))
+    if missing:
+        stop(f"missing: {missing}; `git checkout -- data` brings the data files back.")
+
+
 def book():
     """Build the site if anything it shows has changed, and return the exit status."""
-    sources = [
-        ROOT / name
-        for name in (
-            "_config.yml",
-            "_toc.yml",
-            "intro.md",
-            "requirements.txt",
-            "lock.txt",
-        )
-    ]
-    for folder in ("chapters", "reference", "_ext"):
+    top = ["_config.yml", "_toc.yml", "intro.md", "requirements.txt", "lock.txt"]
+    sources = [ROOT / name for name in top]
+    for folder in ("chapters", "reference", "data", "_ext"):
         sources += [
             path
-            for path in (ROOT / folder).rglob("*")
-            if path.suffix in {".ipynb", ".md", ".py", ".css", ".js"}
+            for path in (ROOT / folder).rglob("*.*")
+            if path.is_file()
+            and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
         ]
-    sources = [
-        path
-        for path in sources
-        if not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
-    ]
-    stamp, wanted = (
-        ROOT / "_build" / "built",
-        fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", ""),
-    )
+    stamp = ROOT / "_build" / "built"
+    wanted = fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
     if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
         # jupyter_book has no __main__, and its script lies elsewhere on Windows
         start = "from jupyter_book.cli.main import main; main()"
-        if (
-            run("-c", start, "build", ".", "-W", "-n", "--keep-going", "-q")
-            or not SITE.exists()
-        ):
-            stop(
-                "the site was not built; the warnings above say which page and line to mend."
-            )
+        options = ["build", ".", "-W", "-n", "--keep-going", "-q"]
+        if run("-c", start, *options) or not SITE.exists():
+            stop("the site was not built; the warnings above say which page to mend.")
         stamp.write_text(wanted)
     print(f"The book is ready. Open it with your browser: {SITE.as_uri()}")
     return 0
@@ -125,8 +98,7 @@ def book():
 
 def test(options):
     """Run every check, on two processes, and return the exit status; options go on to pytest."""
-    status = run("-m", "pytest", "--nbval", "-n", "2", "--dist", "loadscope", *options)
-    return status
+    return run("-m", "pytest", "--nbval", "-n", "2", "--dist", "loadscope", *options)
 
 
 def chapters(numbers):
@@ -157,6 +129,9 @@ def experiments(names, check):
 
 def main():
     """Read the command line and do what it asks."""
+    if sys.version_info[:2] not in PYTHONS:
+        this, *known = [f"{x}.{y}" for x, y in [sys.version_info[:2], *PYTHONS]]
+        stop(f"this is Python {this}; run me with one of {', '.join(known)}.")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -178,6 +153,7 @@ def main():
     arguments, rest = parser.parse_known_args()
     if rest and arguments.command != "test":
         parser.error(f"unknown option: {' '.join(rest)}")
+    need_data()
     install()
     if arguments.command == "book":
         return book()

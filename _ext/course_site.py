@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 from docutils import nodes
@@ -185,6 +186,21 @@ def repair_page(html):
     return html
 
 
+def pack(root, target):
+    """Packs the course (chapters with data, checks and site, no caches) from folder `root` into the ZIP file `target`."""
+    files = [path for path in root.glob("*.*") if path.is_file()]
+    for folder in ("chapters", "reference", "data", "tests", "tools", "_ext"):
+        files += [
+            path
+            for path in (root / folder).rglob("*")
+            if path.is_file()
+            and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+        ]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.write(path, Path("course") / path.relative_to(root))
+
+
 def finish(app, error):
     """Completes the built HTML (event `build-finished`)."""
     if error or app.builder.format != "html":
@@ -193,6 +209,7 @@ def finish(app, error):
     static = out / "_static"
     copy_mathjax(static)
     shutil.copy(HERE / "course.css", static)
+    pack(Path(app.srcdir), out / "course.zip")
     # 1.5 MB on every page; the same icons come from the theme's font
     (static / "scripts/fontawesome.js").write_text("", encoding="utf8")
     for page in out.rglob("*.html"):
