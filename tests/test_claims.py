@@ -68,7 +68,8 @@ def in_chapter(ledger, chapter, notebook):
     """Return a list of problems between the ledger and one chapter."""
     problems = []
     mine = {claim["id"]: claim for claim in ledger if claim["chapter"] == chapter}
-    boxes = re.findall(r"^> \*\*Claim (\d{3}-\d\d)\.\*\*", markdown(notebook), re.M)
+    found = re.findall(r"^> \*\*Claim (\d{3}-\d\d)\.\*\*(.*)", markdown(notebook), re.M)
+    boxes = [name for name, _ in found]
     rows = {}
     for line in section(notebook, "Often said, checked").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -76,6 +77,11 @@ def in_chapter(ledger, chapter, notebook):
             rows[cells[0]] = cells[1:]
     if len(boxes) > BOXES or len(set(boxes)) != len(boxes):
         problems.append(f"boxes: {boxes}")
+    problems += [
+        f"the box of {name} does not give its verdict"
+        for name, text in found
+        if name in mine and f"**Verdict:** {mine[name]['verdict']}." not in text
+    ]
     for name, claim in mine.items():
         if claim["status"] != "decided":
             problems.append(f"{name} is still open")
@@ -179,9 +185,10 @@ def test_a_verdict_changed_in_the_chapter_is_rejected():
     assert in_chapter(claims(), "144", notebook) != []
 
 
-def test_a_verdict_changed_in_the_ledger_is_rejected():
+@pytest.mark.parametrize("name, verdict", [("144-14", "wrong"), ("144-05", "right")])
+def test_a_verdict_changed_in_the_ledger_is_rejected(name, verdict):
     ledger = claims()
-    next(claim for claim in ledger if claim["id"] == "144-14")["verdict"] = "wrong"
+    next(claim for claim in ledger if claim["id"] == name)["verdict"] = verdict
     path = next(path for path in CHAPTERS if number(path) == "144")
     assert in_chapter(ledger, "144", read(path)) != []
 

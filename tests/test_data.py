@@ -1,7 +1,9 @@
 """Every data file is what its generator makes, and is described."""
 
 import make_signs
+import make_transactions
 import numpy as np
+import pandas as pd
 import pytest
 from notebooks import ROOT
 
@@ -37,6 +39,23 @@ def test_training_and_test_share_no_sign():
 def test_an_unknown_kind_of_sign_is_refused():
     with pytest.raises(ValueError, match="choose one of"):
         make_signs.draw_sign("detour", 12, 0, 1)
+
+
+def test_transactions_are_what_the_generator_makes():
+    made, stored = make_transactions.make(), pd.read_csv(DATA / "transactions.csv")
+    assert differences(dict(made.fillna(-1)), dict(stored.fillna(-1))) == []
+    stored.loc[7, "amount"] += 0.01
+    assert differences(dict(made.fillna(-1)), dict(stored.fillna(-1))) == ["amount"]
+
+
+def test_transactions_stand_in_the_order_of_time_and_know_no_future():
+    table = pd.read_csv(DATA / "transactions.csv")
+    assert len(table) <= 20_000 and table.fraud.mean().round(3) == 0.016
+    assert table.day.is_monotonic_increasing
+    first = ~table.customer.duplicated()
+    assert (
+        table.usual_amount.isna().equals(first) and (table[first].last_24h == 0).all()
+    )
 
 
 def test_every_file_is_described():
