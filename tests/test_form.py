@@ -163,7 +163,7 @@ def text(notebook):
 
 
 def prose(notebook):
-    """Return the running text of a chapter: no boxes, tables, folds, questions, exercises, formulas or code."""
+    """Return the running text: no boxes, facts, tables, folds, questions, exercises, formulas or code."""
     kept = []
     for cell in notebook.cells:
         if cell.cell_type != "markdown" or "question" in tags(cell):
@@ -174,7 +174,9 @@ def prose(notebook):
             r"<details.*?</details>|\$\$.*?\$\$", "", cell.source, flags=re.S
         )
         kept += [
-            line for line in source.splitlines() if not line.startswith((">", "|", "#"))
+            line
+            for line in source.splitlines()
+            if not line.startswith((">", "|", "#", "*1", "*2"))
         ]
     return "\n".join(kept)
 
@@ -197,7 +199,7 @@ def chapter(notebook):
         and any("image/png" in o.get("data", {}) for o in c.outputs)
     ]
     sizes = {
-        "words": (len(prose(notebook).split()), 1200, 2200),
+        "words": (len(re.findall(r"\S*\w\S*", prose(notebook))), 1200, 2200),
         "code cells before the exercises": (
             sum(c.cell_type == "code" for c in before_exercises),
             12,

@@ -90,7 +90,7 @@ def test_questions(path):
 # chapter and question number: the key, computed here from its definition
 NUMERIC = {
     ("144", 1): f"It stays {32 * (5 * 5 * 3 + 1):,}.",
-    ("144", 4): f"{16 * (3 * 3 * 3 + 1)}",
+    ("144", 4): f"{8 * (3 * 3 * 16 + 1):,}",
     ("144", 5): f"{1 + 3 * (3 - 1)} pixels",
     ("144", 7): f"{(10 - 3) // 3 + 1} × {(10 - 3) // 3 + 1}",
 }

@@ -10,7 +10,7 @@ CASES = {
     "144": (
         ["setup", "load", "scenes", "draw", "classic"],
         "FROM, TO = 0, 17",
-        {"FROM, TO = 0, 6": "right: False", "FROM, TO = 0, 17": "right: True"},
+        {"FROM, TO = 0, 6": "below 0.2: True", "FROM, TO = 0, 17": "above 0.8: True"},
     ),
 }
 
