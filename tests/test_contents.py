@@ -74,7 +74,7 @@ def test_toc_and_files_agree():
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_titles_and_file_names_agree(path):
     name = re.sub(r"[^a-z0-9]+", "_", title(path).lower()).strip("_")
-    assert path.stem == name
+    assert path.stem in {name, name.replace("_and_", "_")}
 
 
 def test_landing_page():

@@ -88,10 +88,15 @@ def test_questions(path):
 
 
 # chapter and question number: the key, computed here from its definition
+tp, fp, fn = 30, 10, 30
 NUMERIC = {
     ("144", 1): f"It stays {32 * (5 * 5 * 3 + 1):,}.",
     ("144", 4): f"{8 * (3 * 3 * 16 + 1):,}",
     ("144", 5): f"{1 + 3 * (3 - 1)} pixels",
+    ("151", 1): f"{0.05 * 0.95 / (0.05 * 0.95 + 0.95 * 0.05):.2f}",
+    ("151", 5): f"Recall {60 / 100:.2f}, precision {60 / 80:.2f}",
+    ("151", 6): f"{2 * tp / (2 * tp + fp + fn):.2f}",
+    ("151", 7): f"{(0.9 + 0.9) / 2:.2f} and {0.009 / (0.009 + 0.099):.2f}",
     ("144", 7): f"{(10 - 3) // 3 + 1} × {(10 - 3) // 3 + 1}",
 }
 

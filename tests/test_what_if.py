@@ -12,6 +12,14 @@ CASES = {
         "FROM, TO = 0, 17",
         {"FROM, TO = 0, 6": "below 0.2: True", "FROM, TO = 0, 17": "above 0.8: True"},
     ),
+    "151": (
+        [],
+        "prevalence, sensitivity, specificity = 0.01, 0.99, 0.99",
+        {
+            "prevalence, sensitivity, specificity = 0.01, 0.99, 0.999": "precision 0.91",
+            "prevalence, sensitivity, specificity = 0.01, 1, 0.99": "precision 0.50",
+        },
+    ),
 }
 
 
