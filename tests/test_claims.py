@@ -80,7 +80,7 @@ def in_chapter(ledger, chapter, notebook):
     problems += [
         f"the box of {name} does not give its verdict"
         for name, text in found
-        if name in mine and f"**Verdict:** {mine[name]['verdict']}." not in text
+        if name in mine and f"**As taught:** {mine[name]['verdict']}." not in text
     ]
     for name, claim in mine.items():
         if claim["status"] != "decided":
