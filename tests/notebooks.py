@@ -8,19 +8,23 @@ import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
-
-
-def read(path):
-    """Return a notebook as nbformat reads it."""
-    return nbformat.read(path, as_version=4)
 
 
 def number(path):
     """Return a chapter's number from its file name: "144", or "145.1" for 145_1_transformers.ipynb."""
     first, second = path.stem.split("_")[:2]
     return f"{first}.{second}" if second.isdigit() else first
+
+
+CHAPTERS = sorted(
+    (ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path))
+)
+NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
+
+
+def read(path):
+    """Return a notebook as nbformat reads it."""
+    return nbformat.read(path, as_version=4)
 
 
 def tags(cell):

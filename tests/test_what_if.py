@@ -20,6 +20,15 @@ CASES = {
             "prevalence, sensitivity, specificity = 0.01, 1, 0.99": "precision 0.50",
         },
     ),
+    "151.1": (
+        ["setup", "load", "models", "cost"],
+        "miss, alarm = 200, 10",
+        {
+            "miss, alarm = 20, 10": "twenty alerts a day: True",
+            "miss, alarm = 200, 10": "twenty alerts a day: True",
+            "miss, alarm = 2000, 10": "twenty alerts a day: False",
+        },
+    ),
 }
 
 
