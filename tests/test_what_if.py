@@ -29,6 +29,11 @@ CASES = {
             "miss, alarm = 2000, 10": "twenty alerts a day: False",
         },
     ),
+    "153": (
+        ["setup", "digits"],
+        "NOISE = 0.2",
+        {"NOISE = 0": "ahead: True", "NOISE = 0.1": "ahead: False"},
+    ),
 }
 
 
