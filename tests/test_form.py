@@ -200,10 +200,13 @@ def chapter(notebook):
     ]
     sizes = {
         "words": (len(re.findall(r"\S*\w\S*", prose(notebook))), 1200, 2200),
-        "code cells before the exercises": (
-            sum(c.cell_type == "code" for c in before_exercises),
+        "unfolded code cells before the exercises": (
+            sum(
+                c.cell_type == "code" and "hide-input" not in tags(c)
+                for c in before_exercises
+            ),
             12,
-            36,
+            32,
         ),
         "figures": (len(drawn), 4, 9),
     }
