@@ -101,13 +101,8 @@ class Search:
         if self.strategy == "Hyperband":
             low, self.most = hyperband_limits(tuning.request)
             pruner = optuna.pruners.HyperbandPruner(low, self.most, reduction_factor=3)
-        self.grid = itertools.product(
-            *(
-                item.distribution.choices
-                for item in space.values()
-                if item.kind != "Integer"
-            )
-        )
+        if self.strategy == "Grid":
+            self.grid = itertools.product(*(d.distribution.choices for d in space.values()))
         # Hyperband's brackets are drawn from the study's name
         self.study = optuna.create_study(
             study_name=tuning.request["HyperParameterTuningJobName"],
