@@ -874,9 +874,9 @@ def test_warm_start_rules(aws):
     data["TrainingJobDefinition"]["InputDataConfig"] = [aws.channel("train", "data")]
     for request, message in (
         (warm(aws.tuning("w"), "nobody"), "does not exist"),
-        (warm(other, "base"), "objective metric must be the same"),
-        (warm(more, "base"), "must remain as many"),
-        (warm(data, "base"), "needs the input data"),
+        (warm(other, "base"), "must have the same objective"),
+        (warm(more, "base"), "must have as many static"),
+        (warm(data, "base"), "must have the same input data"),
         (warm(aws.tuning("w"), *["base"] * 6), "less than or equal to 5"),
         (warm(aws.tuning("w"), "base", kind="IDENTICAL"), "enum value set"),
     ):
@@ -967,7 +967,7 @@ SPOT = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
         ("OutputDataConfig", None, "Missing required parameter"),
         ("StoppingCondition.MaxRuntimeInSeconds", 0, "valid min value: 1"),
         ("StoppingCondition", SPOT, "only supported when EnableManagedSpotTraining"),
-        ("EnableManagedSpotTraining", True, "MaxWaitTimeInSeconds above or equal"),
+        ("EnableManagedSpotTraining", True, "needs a MaxWaitTimeInSeconds above"),
         ("StoppingCondition.MaxRuntimeInSeconds", 2_419_201, "28 days"),
         (
             "AlgorithmSpecification.AlgorithmName",
@@ -1050,7 +1050,7 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
         (
             CONFIG + "ParameterRanges.IntegerParameterRanges",
             INTEGER,
-            "continuous ranges within",
+            "for continuous 0 <= x < 1",
         ),
         (CONFIG + "ParameterRanges", {}, "At least one hyperparameter range"),
         (
@@ -1077,7 +1077,7 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
             "not among the MetricDefinitions",
         ),
         (CONFIG + "HyperParameterTuningJobObjective", None, "Objective must be given"),
-        ("TrainingJobDefinition", None, "must be given"),
+        ("TrainingJobDefinition", None, "TrainingImage|must be given"),
         (
             "TrainingJobDefinition.EnableManagedSpotTraining",
             True,
@@ -1129,7 +1129,7 @@ def test_refused_grid_and_hyperband(aws):
         },
     )
     for request, message in (
-        (grid, "2 combinations"),
+        (grid, "the grid 2 jobs"),
         (early, "must be Off"),
         (blind, "needs MaxResource"),
         (narrow, "above MinResource"),
@@ -1141,11 +1141,9 @@ def test_refused_grid_and_hyperband(aws):
 def test_every_rule_has_a_source(aws):
     from sandbox import validation
 
-    for rules in validation.RULES.values():
-        for rule, source in rules:
-            assert rule.__doc__ and source.startswith(
-                "https://docs.aws.amazon.com/sagemaker/latest/"
-            )
+    for rule, source, operations in validation.rules:
+        assert rule.__doc__ and operations
+        assert source.startswith("https://docs.aws.amazon.com/sagemaker/latest/")
 
 
 # What the sandbox does not do

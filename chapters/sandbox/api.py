@@ -32,7 +32,7 @@ _seconds = itertools.count()
 class Refused(Exception):
     """AWS would answer with this error: a message, an error code and further members of the answer."""
 
-    def __init__(self, message, code="ValidationException", **more):
+    def __init__(self, message, code="ValidationException", **more):  # noqa: D107
         super().__init__(message)
         self.answer = {"Error": {"Code": code, "Message": message}, **more}
 
@@ -98,40 +98,33 @@ def write_log(group, stream, lines):
         )
 
 
-def listed(items, request, *, name, status, keys):
-    """Return the items that a list request asks for, sorted and cut into pages, and the next page's token.
+def pick(record, names):
+    """Return the members of a dict that `names`, words, name and that it has."""
+    return {name: record[name] for name in names.split() if name in record}
 
-    `items` are dicts; `name` and `status` are their members that the filters read; `keys` maps SortBy values to
-    functions of an item. Raises NotImplementedError for any other filter.
+
+def listed(items, request, noun, default="CreationTime", **more):
+    """Return the items (dicts) that a list request asks for, and the next page's token.
+
+    `noun` begins the members for name and status; `default` is the SortBy of requests
+    without one; `more` has functions of an item for further SortBy values, of which
+    items without a value are left out. Raises NotImplementedError for other filters.
     """
-    known = {
-        "NameContains",
-        "StatusEquals",
-        "SortBy",
-        "SortOrder",
-        "MaxResults",
-        "NextToken",
-    }
-    known |= {"HyperParameterTuningJobName"}
-    if other := sorted(request.keys() - known):
-        raise NotImplementedError(
-            f"The sandbox's lists have no filter {', '.join(other)}."
-        )
-    chosen = [
-        item
-        for item in items
-        if request.get("NameContains", "") in item[name]
-        and item[status] == request.get("StatusEquals", item[status])
-    ]
-    key = keys[request.get("SortBy", next(iter(keys)))]
-    chosen = sorted(
-        (item for item in chosen if key(item) is not None),
-        key=key,
-        reverse=request.get("SortOrder", "Ascending") == "Descending",
-    )
+    known = "NameContains StatusEquals SortBy SortOrder MaxResults NextToken"
+    known += " HyperParameterTuningJobName"
+    if other := sorted(request.keys() - set(known.split())):
+        raise NotImplementedError(f"The sandbox's lists have no {', '.join(other)}.")
+    part, status = request.get("NameContains", ""), request.get("StatusEquals")
+    keys = {"Name": f"{noun}Name", "Status": f"{noun}Status"}
+    sort = request.get("SortBy", default)
+    key = more.get(sort) or (lambda item: item[keys.get(sort, sort)])
+    chosen = [i for i in items if part in i[f"{noun}Name"] and key(i) is not None]
+    chosen = [i for i in chosen if status in (None, i[f"{noun}Status"])]
+    chosen.sort(key=key, reverse=request.get("SortOrder") == "Descending")
     start = int(request.get("NextToken", 0))
     end = start + request.get("MaxResults", 10)
-    return chosen[start:end], {"NextToken": str(end)} if end < len(chosen) else {}
+    token = {"NextToken": str(end)} if end < len(chosen) else {}
+    return chosen[start:end], token
 
 
 def _remember(params, context, **_):
@@ -178,19 +171,11 @@ def _check_targets(params, **_):
             )
 
 
-def _package_event(model, parsed, **_):
-    if "ModelPackageArn" in parsed:
-        package = client("sagemaker").describe_model_package(
-            ModelPackageName=parsed["ModelPackageArn"]
-        )
-        wanted = (
-            "ModelPackageGroupName",
-            "ModelPackageVersion",
-            "ModelPackageArn",
-            "ModelApprovalStatus",
-        )
-        detail = {key: package[key] for key in wanted if key in package}
-        emit("Model Package", package["ModelPackageArn"], detail)
+def _package_event(parsed, **_):
+    if name := parsed.get("ModelPackageArn"):
+        package = client("sagemaker").describe_model_package(ModelPackageName=name)
+        wanted = "ModelPackageGroupName ModelPackageVersion ModelPackageArn"
+        emit("Model Package", name, pick(package, wanted + " ModelApprovalStatus"))
 
 
 def _settle(parsed, **_):
@@ -216,7 +201,7 @@ def start():
         ("before-parameter-build.events.PutTargets", _check_targets)
     )
     BUILTIN_HANDLERS.append(("after-call", _settle))
-    mock_aws().start()
+    mock_aws(config={"core": {"mock_credentials": False}}).start()
     mock_random.seed(0)  # the same identifiers on every run
     trust = {
         "Effect": "Allow",

@@ -14,7 +14,18 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from . import files
-from .api import Refused, answer, arn, client, emit, listed, now, write_log
+from .api import (
+    ACCOUNT,
+    Refused,
+    answer,
+    arn,
+    client,
+    emit,
+    listed,
+    now,
+    pick,
+    write_log,
+)
 from .jobs import is_xgboost, unpack_code
 
 SERVER = Path(__file__).with_name("serve.py")
@@ -24,68 +35,53 @@ endpoints = {}  # name: Endpoint
 
 @dataclass
 class Endpoint:
-    """An endpoint: what describe tells, its model server, and the folder that holds the model while it lives."""
+    """What describe tells, the model server, and the folder that holds the model."""
 
     description: dict
+    folder: tempfile.TemporaryDirectory
     server: subprocess.Popen | None = None
-    folder: tempfile.TemporaryDirectory | None = None
 
-    def ask(self, request):
-        """Return the server's answer to a request, dicts; without a request its first word: is the model loaded?"""
+    def ask(self, request=None):
+        """Return the server's answer to a request, or its first word: is it loaded?"""
         if request is not None:
             self.server.stdin.write(json.dumps(request) + "\n")
             self.server.stdin.flush()
-        return json.loads(
-            self.server.stdout.readline() or '{"error": "the model server has ended"}'
-        )
+        lost = '{"error": "the model server has ended"}'
+        return json.loads(self.server.stdout.readline() or lost)
 
     def close(self):
         """End the server and drop its folder."""
         if self.server:
             self.server.kill()
             self.server.communicate()
-            self.folder.cleanup()
+        self.folder.cleanup()
 
 
 def container_of(config):
-    """Return (variant, container definition) of an endpoint configuration with one variant.
+    """Return (variant, container) of an endpoint configuration with one variant.
 
     Raises NotImplementedError for what the sandbox does not serve.
     """
-    variants = config["ProductionVariants"]
-    extra = {
-        "DataCaptureConfig",
-        "AsyncInferenceConfig",
-        "ExplainerConfig",
-        "ShadowProductionVariants",
-    }
-    if len(variants) != 1 or extra & {key for key, value in config.items() if value}:
+    variants, aws = config["ProductionVariants"], client("sagemaker")
+    extra = "DataCaptureConfig AsyncInferenceConfig ExplainerConfig ShadowProductionVariants"
+    if len(variants) != 1 or any(pick(config, extra).values()):
         raise NotImplementedError(
-            "The sandbox serves one variant per endpoint, without capture, async or explainer."
+            "The sandbox serves one variant, without capture or async."
         )
-    sagemaker = client("sagemaker")
-    model = sagemaker.describe_model(ModelName=variants[0]["ModelName"])
-    containers = (
-        [model["PrimaryContainer"]]
-        if model.get("PrimaryContainer")
-        else model.get("Containers", [])
-    )
-    if len(containers) == 1 and (package := containers[0].get("ModelPackageName")):
-        package = sagemaker.describe_model_package(ModelPackageName=package)
-        environment = containers[0].get("Environment", {})
-        containers = [
-            one | {"Environment": one.get("Environment", {}) | environment}
-            for one in package["InferenceSpecification"]["Containers"]
-        ]
+    model = aws.describe_model(ModelName=variants[0]["ModelName"])
+    containers = model.get("Containers") or [model["PrimaryContainer"]]
+    if name := containers[0].get("ModelPackageName"):
+        package = aws.describe_model_package(ModelPackageName=name)
+        containers = package["InferenceSpecification"]["Containers"]
     if len(containers) != 1 or "ModelDataUrl" not in containers[0]:
         raise NotImplementedError(
-            "The sandbox serves models of one container with a ModelDataUrl."
+            "The sandbox serves one container with a ModelDataUrl."
         )
-    if "SAGEMAKER_PROGRAM" not in containers[0].get(
-        "Environment", {}
-    ) and not is_xgboost(containers[0]["Image"]):
+    script = "SAGEMAKER_PROGRAM" in containers[0].get("Environment", {})
+    if not script and not is_xgboost(containers[0]["Image"]):
         raise NotImplementedError(
-            "The sandbox serves a script (SAGEMAKER_PROGRAM in the container's Environment) or the built-in XGBoost."
+            "The sandbox serves a script (SAGEMAKER_PROGRAM in the container's Environment) "
+            "or the built-in XGBoost."
         )
     return variants[0], containers[0]
 
@@ -96,40 +92,30 @@ def deploy(name, config_name, created=None):
         EndpointConfigName=config_name
     )
     variant, container = container_of(config)
-    served = {"VariantName": variant["VariantName"]}
-    for key, ours in (
-        ("InitialInstanceCount", "InstanceCount"),
-        ("InitialVariantWeight", "Weight"),
-    ):
-        if key in variant:
-            served |= {f"Current{ours}": variant[key], f"Desired{ours}": variant[key]}
+    served, label = {"VariantName": variant["VariantName"]}, variant["VariantName"]
+    for given in ("InstanceCount", "VariantWeight"):
+        for kind in ("Current", "Desired"):
+            if f"Initial{given}" in variant:
+                member = kind + given.removeprefix("Variant")
+                served[member] = variant[f"Initial{given}"]
     description = {
         "EndpointName": name,
         "EndpointArn": arn("endpoint", name),
         "EndpointConfigName": config_name,
-    }
-    description |= {
         "ProductionVariants": [served],
+        "EndpointStatus": "InService",
         "CreationTime": created or now(),
         "LastModifiedTime": now(),
     }
-    endpoint = Endpoint(description, folder=tempfile.TemporaryDirectory())
-    error = load(endpoint, container)
-    description["EndpointStatus"] = "Failed" if error else "InService"
-    if error:
+    endpoint, state = Endpoint(description, tempfile.TemporaryDirectory()), "IN_SERVICE"
+    if error := load(endpoint, container):
         endpoint.close()
+        description["EndpointStatus"], state = "Failed", "FAILED"
         description["FailureReason"] = (
-            f"The primary container for production variant {variant['VariantName']} did not pass the ping health "
-            "check. Please check CloudWatch logs for this endpoint."
+            f"The primary container for production variant {label} did not pass the ping "
+            "health check. Please check CloudWatch logs for this endpoint."
         )
-        write_log(
-            f"/aws/sagemaker/Endpoints/{name}",
-            f"{variant['VariantName']}/i-1",
-            error.splitlines(),
-        )
-    state = {"InService": "IN_SERVICE", "Failed": "FAILED"}[
-        description["EndpointStatus"]
-    ]
+        write_log(f"/aws/sagemaker/Endpoints/{name}", f"{label}/i-1", [error])
     emit(
         "Endpoint", description["EndpointArn"], description | {"EndpointStatus": state}
     )
@@ -138,32 +124,25 @@ def deploy(name, config_name, created=None):
 
 def load(endpoint, container):
     """Start the model server; return what went wrong, or None."""
-    ml, environment = (
-        Path(endpoint.folder.name).resolve(),
-        container.get("Environment", {}),
-    )
-    script, source = (
-        environment.get("SAGEMAKER_PROGRAM"),
-        environment.get("SAGEMAKER_SUBMIT_DIRECTORY", ""),
-    )
+    ml, given = Path(endpoint.folder.name).resolve(), container.get("Environment", {})
+    source = given.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     try:
         files.unpack(container["ModelDataUrl"], ml / "model")
         if source.startswith("s3://"):
             unpack_code(source, ml, "model/code")
     except (ClientError, tarfile.TarError, OSError) as error:
         return f"{type(error).__name__}: {error}"
-    command = [sys.executable, str(SERVER), str(ml / "model")] + (
-        [str(ml / "model/code" / script)] if script else []
-    )
+    command = [sys.executable, str(SERVER), str(ml / "model")]
+    if "SAGEMAKER_PROGRAM" in given:
+        command.append(str(ml / "model/code" / given["SAGEMAKER_PROGRAM"]))
     endpoint.server = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
         encoding="utf8",
     )
-    return endpoint.ask(None).get("error")
+    return endpoint.ask().get("error")
 
 
 def find_endpoint(request):
@@ -180,35 +159,30 @@ def create_endpoint(request):
     name, config = request["EndpointName"], request["EndpointConfigName"]
     earlier = endpoints.get(name)
     if earlier and earlier.description["EndpointConfigName"] != config:
-        raise Refused(
-            f'Cannot create already existing endpoint "{arn("endpoint", name)}".'
-        )
+        where = arn("endpoint", name)
+        raise Refused(f'Cannot create already existing endpoint "{where}".')
     endpoint = deploy(name, config)
     if earlier:
         earlier.close()
     endpoints[name] = endpoint
-    return {"EndpointArn": endpoint.description["EndpointArn"]}
+    return pick(endpoint.description, "EndpointArn")
 
 
 @answer
 def update_endpoint(request):
-    """Move an endpoint to another configuration; if its model does not load, the old one stays. UpdateEndpoint."""
+    """Serve another configuration, or keep the old one if it fails; UpdateEndpoint."""
     if other := sorted(request.keys() - {"EndpointName", "EndpointConfigName"}):
         raise NotImplementedError(
-            f"The sandbox replaces a model at once, without {', '.join(other)}."
+            f"The sandbox's UpdateEndpoint has no {', '.join(other)}."
         )
-    old = find_endpoint(request)
-    new = deploy(
-        request["EndpointName"],
-        request["EndpointConfigName"],
-        old.description["CreationTime"],
-    )
-    if new.server and new.description["EndpointStatus"] == "InService":
+    old, name = find_endpoint(request), request["EndpointName"]
+    new = deploy(name, request["EndpointConfigName"], old.description["CreationTime"])
+    if new.description["EndpointStatus"] == "InService":
         old.close()
-        endpoints[request["EndpointName"]] = new
-    else:  # a failed update rolls back
+        endpoints[name] = new
+    else:
         old.description["FailureReason"] = new.description["FailureReason"]
-    return {"EndpointArn": old.description["EndpointArn"]}
+    return pick(new.description, "EndpointArn")
 
 
 @answer
@@ -220,27 +194,9 @@ def describe_endpoint(request):
 @answer
 def list_endpoints(request):
     """ListEndpoints, without filters by date."""
-    shown = (
-        "EndpointName",
-        "EndpointArn",
-        "CreationTime",
-        "LastModifiedTime",
-        "EndpointStatus",
-    )
-    found, more = listed(
-        [
-            {key: endpoint.description[key] for key in shown}
-            for endpoint in endpoints.values()
-        ],
-        request,
-        name="EndpointName",
-        status="EndpointStatus",
-        keys={
-            "CreationTime": lambda endpoint: endpoint["CreationTime"],
-            "Name": lambda endpoint: endpoint["EndpointName"],
-            "Status": lambda endpoint: endpoint["EndpointStatus"],
-        },
-    )
+    shown = "EndpointName EndpointArn CreationTime LastModifiedTime EndpointStatus"
+    items = [pick(endpoint.description, shown) for endpoint in endpoints.values()]
+    found, more = listed(items, request, "Endpoint")
     return {"Endpoints": found, **more}
 
 
@@ -254,51 +210,32 @@ def delete_endpoint(request):
 
 @answer
 def invoke_endpoint(request):
-    """Predict; InvokeEndpoint. What the model's script raises comes back as a ModelError."""
+    """Predict; InvokeEndpoint. What the model's script raises comes back as ModelError."""
     name, body = request["EndpointName"], request.get("Body", b"")
-    if (
-        name not in endpoints
-        or endpoints[name].description["EndpointStatus"] != "InService"
-    ):
+    endpoint = endpoints.get(name)
+    if not endpoint or endpoint.description["EndpointStatus"] != "InService":
         raise Refused(
-            f"Endpoint {name} of account 123456789012 not found.", "ValidationError"
+            f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError"
         )
-    known = {"EndpointName", "Body", "ContentType", "Accept", "TargetVariant"}
+    known = {"EndpointName", "Body", "ContentType", "Accept"}
     if other := sorted(request.keys() - known):
         raise NotImplementedError(
             f"The sandbox's endpoints have no {', '.join(other)}."
         )
-    body = (
-        body.read()
-        if hasattr(body, "read")
-        else body.encode()
-        if isinstance(body, str)
-        else bytes(body)
-    )
-    content_type = request.get("ContentType", "application/octet-stream")
-    accept = request.get("Accept", content_type)
-    reply = endpoints[name].ask(
-        {
-            "body": base64.b64encode(body).decode(),
-            "content_type": content_type,
-            "accept": accept,
-        }
-    )
-    if "error" in reply:
-        message = (
-            f'Received server error (500) from primary with message "{reply["error"]}".'
-        )
-        raise Refused(
-            message,
-            "ModelError",
-            OriginalStatusCode=500,
-            OriginalMessage=reply["error"],
-        )
-    answer = base64.b64decode(reply["body"])
+    body = body.read() if hasattr(body, "read") else body
+    body = base64.b64encode(body.encode() if isinstance(body, str) else body).decode()
+    kind = request.get("ContentType", "application/octet-stream")
+    accept = request.get("Accept", kind)
+    reply = endpoint.ask({"body": body, "content_type": kind, "accept": accept})
+    if error := reply.get("error"):
+        message = f'Received server error (500) from primary with message "{error}".'
+        original = {"OriginalStatusCode": 500, "OriginalMessage": error}
+        raise Refused(message, "ModelError", **original)
+    result = base64.b64decode(reply["body"])
     return {
-        "Body": StreamingBody(io.BytesIO(answer), len(answer)),
+        "Body": StreamingBody(io.BytesIO(result), len(result)),
         "ContentType": reply["content_type"],
-        "InvokedProductionVariant": endpoints[name].description["ProductionVariants"][
-            0
-        ]["VariantName"],
+        "InvokedProductionVariant": endpoint.description["ProductionVariants"][0][
+            "VariantName"
+        ],
     }

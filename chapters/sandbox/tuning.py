@@ -1,7 +1,8 @@
 """Tuning jobs: Optuna searches, and every trial is a training job that runs.
 
-Grid goes through all combinations; Random draws; Bayesian is Optuna's TPE; Hyperband draws at random and stops jobs by
-Optuna's HyperbandPruner, one report of the objective being one unit of its resource.
+Grid goes through all combinations; Random draws; Bayesian is Optuna's TPE; Hyperband
+draws at random and stops jobs by Optuna's HyperbandPruner, one report of the objective
+being one unit of its resource.
 """
 
 import itertools
@@ -11,252 +12,223 @@ import zlib
 from dataclasses import dataclass, field
 
 from . import jobs
-from .api import Refused, answer, arn, emit, listed, now
-from .validation import hyperband_limits, ranges
+from .api import Refused, answer, arn, emit, listed, now, pick
+from .validation import GUIDE, View
 
-STARTUP = 5  # jobs that Bayesian search draws at random before it models; without a warm start
-MEDIAN_OF = 3  # finished jobs before early stopping judges the next one
+STARTUP = 5  # random jobs before Bayesian search models; none after a warm start
+MEDIAN_OF = 3  # jobs before early stopping judges the next one
+LIVE = ("InProgress", "Stopping")
+NOUN, IN_USE = "HyperParameterTuningJob", "ResourceInUse"
+SHOWN = (
+    f"{NOUN}Name {NOUN}Arn {NOUN}Status CreationTime LastModifiedTime "
+    "TrainingJobStatusCounters ObjectiveStatusCounters"
+)
+WARM_START = f"Source: {GUIDE}automatic-model-tuning-warm-start.html"
 
 tunings = {}  # name: Tuning
 
 
 @dataclass
 class Tuning:
-    """A tuning job: its request, what describe tells, its jobs' summaries, and what they found for warm starts."""
+    """A tuning job: its request, what describe tells, and what its jobs found."""
 
     request: dict
     description: dict
-    summaries: list = field(default_factory=list)
+    summaries: list = field(default_factory=list)  # one dict a job, as list answers
     found: list = field(
         default_factory=list
     )  # (all hyperparameters as text, objective)
-    curves: list = field(default_factory=list)  # objective values of each finished job
-    stopping: bool = False
+    curves: list = field(default_factory=list)  # the objective's values, job by job
+    stopped: bool = False  # by a call
+
+    def __post_init__(self):
+        """Name what is read often."""
+        self.name = self.request["HyperParameterTuningJobName"]
+        self.config = self.request["HyperParameterTuningJobConfig"]
+        self.definition = self.request["TrainingJobDefinition"]
+        self.static = self.definition.get("StaticHyperParameters", {})
+        objective = self.config["HyperParameterTuningJobObjective"]
+        self.metric, self.maximize = (
+            objective["MetricName"],
+            objective["Type"][1] == "a",
+        )
+
+    def best(self, *others):
+        """Return the summary of the best completed job, of others' too, or None."""
+        summaries = [s for one in (self, *others) for s in one.summaries]
+        done = [s for s in summaries if s["TrainingJobStatus"] == "Completed"]
+        done = [s for s in done if objective_of(s) is not None]
+        return (max if self.maximize else min)(done, key=objective_of, default=None)
 
 
 class Dimension:
-    """One searched hyperparameter, between its text in the API and its value in Optuna."""
+    """One searched hyperparameter, between its text in the API and Optuna's value."""
 
-    def __init__(self, kind, item):
-        from optuna.distributions import (
-            CategoricalDistribution,
-            FloatDistribution,
-            IntDistribution,
+    def __init__(self, kind, item):  # noqa: D107
+        from optuna import distributions as of
+
+        self.number, self.reverse = (
+            {"Integer": int, "Continuous": float}.get(kind),
+            False,
         )
-
-        self.kind = kind
-        if kind == "Categorical":
-            self.distribution = CategoricalDistribution(item["Values"])
+        if self.number is None:
+            self.distribution = of.CategoricalDistribution(item["Values"])
             return
-        self.number = int if kind == "Integer" else float
-        self.low, self.high = (
-            self.number(item["MinValue"]),
-            self.number(item["MaxValue"]),
-        )
-        scale, wide = (
-            item.get("ScalingType", "Auto"),
-            self.low > 0 and self.high >= 1000 * self.low,
-        )
-        log = scale == "Logarithmic" or scale == "Auto" and wide
-        self.reverse = scale == "ReverseLogarithmic"
-        if self.reverse:
-            self.distribution = FloatDistribution(1 - self.high, 1 - self.low, log=True)
-        else:
-            self.distribution = (
-                IntDistribution if kind == "Integer" else FloatDistribution
-            )(self.low, self.high, log=log)
+        low, high = (self.number(item[end]) for end in ("MinValue", "MaxValue"))
+        self.low, self.high, scale = low, high, item.get("ScalingType", "Auto")
+        log = scale == "Logarithmic" or scale == "Auto" and high >= 1000 * low > 0
+        if scale == "ReverseLogarithmic":
+            low, high, log, self.reverse = 1 - high, 1 - low, True, True
+        make = of.IntDistribution if kind == "Integer" else of.FloatDistribution
+        self.distribution = make(low, high, log=log)
 
     def text(self, value):
-        """Return Optuna's value as the API writes it; six digits, so that machines agree."""
-        if self.kind == "Categorical" or self.number is int:
+        """Return Optuna's value as the API's text; six digits, so that machines agree."""
+        if self.number is not float:
             return str(value)
         value = float(f"{1 - value if self.reverse else value:.6g}")
         return str(min(max(value, self.low), self.high))
 
     def value(self, text):
-        """Return the text of the API as Optuna's value. Raises ValueError."""
-        if self.kind == "Categorical":
-            return text
-        return 1 - float(text) if self.reverse else self.number(text)
+        """Return the API's text as Optuna's value. Raises ValueError."""
+        return 1 - float(text) if self.reverse else (self.number or str)(text)
 
 
 class Search:
-    """What to try next; `ask` returns texts by name, `tell` takes what came of them."""
+    """What to try next: `ask` gives texts by name, `tell` takes what came of them."""
 
-    def __init__(self, tuning, space):
+    def __init__(self, tuning, parents):  # noqa: D107
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        config = tuning.request["HyperParameterTuningJobConfig"]
-        self.space, self.strategy, self.optuna = space, config["Strategy"], optuna
-        self.maximize = config["HyperParameterTuningJobObjective"]["Type"] == "Maximize"
-        self.early, self.tuning = (
-            config.get("TrainingJobEarlyStoppingType") == "Auto",
-            tuning,
-        )
-        seed, pruner = config.get("RandomSeed", 0), optuna.pruners.NopPruner()
+        self.tuning, self.strategy = tuning, tuning.config["Strategy"]
+        view = View(tuning.request)
+        self.space = {r["Name"]: Dimension(kind, r) for kind, r in view.ranges}
+        self.of = {name: item.distribution for name, item in self.space.items()}
+        if self.strategy == "Grid":
+            self.grid = itertools.product(*(one.choices for one in self.of.values()))
+        seed, pruner = tuning.config.get("RandomSeed", 0), None
+        if self.strategy == "Hyperband":
+            self.most = view.most
+            pruner = optuna.pruners.HyperbandPruner(view.least, view.most, 3)
         sampler = optuna.samplers.RandomSampler(seed)
         if self.strategy == "Bayesian":
             sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
-        if self.strategy == "Hyperband":
-            low, self.most = hyperband_limits(tuning.request)
-            pruner = optuna.pruners.HyperbandPruner(low, self.most, reduction_factor=3)
-        if self.strategy == "Grid":
-            self.grid = itertools.product(*(d.distribution.choices for d in space.values()))
-        # Hyperband's brackets are drawn from the study's name
         self.study = optuna.create_study(
-            study_name=tuning.request["HyperParameterTuningJobName"],
-            direction="maximize" if self.maximize else "minimize",
+            study_name=tuning.name,  # Hyperband draws its brackets from the name
+            direction="maximize" if tuning.maximize else "minimize",
             sampler=sampler,
-            pruner=pruner,
+            pruner=pruner or optuna.pruners.NopPruner(),
         )
-
-    def learn(self, hyper, objective):
-        """Take a result of a parent job, if its hyperparameters lie in this space."""
-        try:
-            trial = self.optuna.trial.create_trial(
-                params={
+        for hyper, objective in (found for parent in parents for found in parent.found):
+            try:
+                old = {
                     name: item.value(hyper[name]) for name, item in self.space.items()
-                },
-                distributions={
-                    name: item.distribution for name, item in self.space.items()
-                },
-                value=objective,
-            )
-        except (KeyError, ValueError):
-            return
-        self.study.add_trial(trial)
+                }
+                old = {"params": old, "distributions": self.of, "value": objective}
+                self.study.add_trial(optuna.trial.create_trial(**old))
+            except (KeyError, ValueError):
+                pass  # a job of the parent that lies outside this space
 
     def ask(self):
         """Return (trial, {name: text}), or None after the last combination of a grid."""
         if self.strategy == "Grid":
             point = next(self.grid, None)
             return point and (None, dict(zip(self.space, point)))
-        trial = self.study.ask(
-            {name: item.distribution for name, item in self.space.items()}
-        )
-        return trial, {
-            name: item.text(trial.params[name]) for name, item in self.space.items()
-        }
+        trial = self.study.ask(self.of)
+        return trial, {k: item.text(trial.params[k]) for k, item in self.space.items()}
 
     def hopeless(self, trial, values):
-        """Return whether a job whose objective went through `values` should be stopped."""
-        step = len(values)
+        """Return whether a job whose objective went through `values` shall stop.
+
+        Source: automatic-model-tuning-early-stopping.html in AWS's guide (a median of
+        running averages); for Hyperband the pruner, and MaxResource.
+        """
+        step, worse = len(values), -1 if self.tuning.maximize else 1
         if self.strategy == "Hyperband":
             trial.report(values[-1], step)
             return trial.should_prune() or step > self.most
-        if not self.early:
+        if self.tuning.config.get("TrainingJobEarlyStoppingType") != "Auto":
             return False
-        # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
-        means = [
-            statistics.fmean(curve[:step])
-            for curve in self.tuning.curves
-            if len(curve) >= step
-        ]
-        if len(means) < MEDIAN_OF:
+        curves = [curve[:step] for curve in self.tuning.curves if len(curve) >= step]
+        if len(curves) < MEDIAN_OF:
             return False
-        median = statistics.median(means)
-        return values[-1] < median if self.maximize else values[-1] > median
+        return worse * values[-1] > worse * statistics.median(
+            map(statistics.fmean, curves)
+        )
 
     def tell(self, trial, job, objective):
         """Take what came of a trial; `objective` is None if the job reported none."""
-        states = self.optuna.trial.TrialState
-        if trial is None:
-            return
-        if objective is None or math.isnan(objective):
-            self.study.tell(trial, state=states.FAIL)
-        elif job.hopeless:
-            self.study.tell(trial, state=states.PRUNED)
-        else:
+        from optuna.trial import TrialState
+
+        if trial and (objective is None or math.isnan(objective)):
+            self.study.tell(trial, state=TrialState.FAIL)
+        elif trial and job.hopeless:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        elif trial:
             self.study.tell(trial, objective)
 
 
-def job_request(definition):
-    """Return the request of a training job that the definition in a tuning job stands for, less its hyperparameters."""
-    own = (
-        "DefinitionName",
-        "TuningObjective",
-        "HyperParameterRanges",
-        "StaticHyperParameters",
-    )
-    request = {key: value for key, value in definition.items() if key not in own}
-    if resources := request.pop("HyperParameterTuningResourceConfig", None):
-        first = resources.get("InstanceConfigs", [resources])[0]
-        members = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
-        request["ResourceConfig"] = {key: first[key] for key in members if key in first}
-    return request
-
-
 def parents_of(request):
-    """Return the Tunings that a warm start names.
-
-    Raises Refused against https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
-    """
-    start, source = (
-        request.get("WarmStartConfig"),
-        f"Source: {parents_of.__doc__.split()[-1]}",
-    )
-    parents = []
+    """Return the Tunings that a warm start names; raise Refused if it may not."""
+    start, new, parents = request.get("WarmStartConfig"), Tuning(request, {}), []
     for parent in start["ParentHyperParameterTuningJobs"] if start else []:
-        name = parent.get("HyperParameterTuningJobName", "")
+        name = parent.get("HyperParameterTuningJobName")
         if name not in tunings:
-            raise Refused(f"Parent tuning job {name} does not exist. {source}")
+            raise Refused(f"Parent tuning job {name} does not exist. {WARM_START}")
         parents.append(tunings[name])
-    for parent in parents:
-        new, old = (
-            (
-                r["HyperParameterTuningJobConfig"],
-                {i["Name"] for _, i in ranges(r)},
-                r["TrainingJobDefinition"],
-            )
-            for r in (request, parent.request)
+    for old in parents:
+        tuned = [
+            {item["Name"] for _, item in View(t.request).ranges} for t in (new, old)
+        ]
+        total = [len(names) + len(t.static) for names, t in zip(tuned, (new, old))]
+        algorithm, data = (
+            [t.definition[key] for t in (new, old)]
+            for key in ("AlgorithmSpecification", "InputDataConfig")
         )
-        name = parent.request["HyperParameterTuningJobName"]
-        if parent.description["HyperParameterTuningJobStatus"] not in (
-            "Completed",
-            "Stopped",
-            "Failed",
-        ):
-            raise Refused(f"Parent tuning job {name} has not ended. {source}")
-        if (
-            new[0]["HyperParameterTuningJobObjective"]
-            != old[0]["HyperParameterTuningJobObjective"]
-        ):
-            raise Refused(
-                f"The objective metric must be the same as in parent tuning job {name}. {source}"
-            )
-        if len(new[1] ^ old[1]) > 10:
-            raise Refused(
-                f"More than 10 hyperparameters changed between static and tunable since {name}. {source}"
-            )
-        counts = [
-            len(part[1]) + len(part[2].get("StaticHyperParameters", {}))
-            for part in (new, old)
-        ]
-        if counts[0] != counts[1]:
-            raise Refused(
-                f"Static plus tunable hyperparameters must remain as many as in {name}. {source}"
-            )
-        same = [
+        images = [one.get("TrainingImage") for one in algorithm]
+        identical = start["WarmStartType"] == "IdenticalDataAndAlgorithm"
+        changed = images[0] != images[1] or data[0] != data[1]
+        for broken, message in (
             (
-                part[2].get("InputDataConfig"),
-                part[2]["AlgorithmSpecification"].get("TrainingImage"),
-            )
-            for part in (new, old)
-        ]
-        if start["WarmStartType"] == "IdenticalDataAndAlgorithm" and same[0] != same[1]:
-            raise Refused(
-                f"IdenticalDataAndAlgorithm needs the input data and the image of {name}. {source}"
-            )
+                old.description["HyperParameterTuningJobStatus"] in LIVE,
+                "must have ended",
+            ),
+            (objective_set(new) != objective_set(old), "must have the same objective"),
+            (len(tuned[0] ^ tuned[1]) > 10, "allows 10 changes of static and tunable"),
+            (
+                total[0] != total[1],
+                "must have as many static plus tunable hyperparameters",
+            ),
+            (identical and changed, "must have the same input data and image"),
+        ):
+            if broken:
+                raise Refused(f"Parent tuning job {old.name} {message}. {WARM_START}")
     return parents
+
+
+def objective_set(tuning):
+    """Return the objective that a tuning job was given."""
+    return tuning.config["HyperParameterTuningJobObjective"]
+
+
+def job_request(definition):
+    """Return what a definition says of its training jobs, less hyperparameters."""
+    own = {"DefinitionName", "TuningObjective", "HyperParameterRanges"}
+    own |= {"StaticHyperParameters", "HyperParameterTuningResourceConfig"}
+    request = {key: value for key, value in definition.items() if key not in own}
+    if resources := definition.get("HyperParameterTuningResourceConfig"):
+        first = resources.get("InstanceConfigs", [resources])[0]
+        members = "InstanceType InstanceCount VolumeSizeInGB"
+        request["ResourceConfig"] = pick(first, members)
+    return request
 
 
 @answer
 def create_hyper_parameter_tuning_job(request):
     """Run a tuning job to its end; CreateHyperParameterTuningJob."""
     name, config = (
-        request["HyperParameterTuningJobName"],
-        request["HyperParameterTuningJobConfig"],
+        request[f"HyperParameterTuningJob{part}"] for part in ("Name", "Config")
     )
     criteria, limits = (
         config.get("TuningJobCompletionCriteria", {}),
@@ -264,130 +236,84 @@ def create_hyper_parameter_tuning_job(request):
     )
     if name in tunings and tunings[name].request != request:
         raise Refused(
-            "Tuning job names must be unique within an AWS account and region.",
-            "ResourceInUse",
+            "Tuning job names must be unique in an account and region.", IN_USE
         )
     for member in ("Autotune", "TrainingJobDefinitions"):
         if member in request:
-            raise NotImplementedError(
-                f"The request is valid, but the sandbox has no {member}."
-            )
+            raise NotImplementedError(f"The sandbox's tuning jobs have no {member}.")
     if "ConvergenceDetected" in criteria or "MaxRuntimeInSeconds" in limits:
         raise NotImplementedError(
-            "The request is valid, but the sandbox ends a tuning job by its number of jobs, its "
-            "TargetObjectiveMetricValue or BestObjectiveNotImproving."
+            "The sandbox ends a tuning job by its number of jobs, its target or its jobs "
+            "that do not improve, not by time or convergence."
         )
     parents = parents_of(request)
     description = {key: value for key, value in request.items() if key != "Tags"}
-    description |= {
-        "HyperParameterTuningJobArn": arn("hyper-parameter-tuning-job", name),
-        "CreationTime": now(),
-    }
-    tuning = Tuning(request, description)
-    count(tuning, "InProgress")
-    space = {item["Name"]: Dimension(kind, item) for kind, item in ranges(request)}
-    search = Search(tuning, space)
-    for parent in parents:
-        for hyper, objective in parent.found:
-            search.learn(hyper, objective)
-    plain = job_request(request["TrainingJobDefinition"])
-    jobs.unsupported(
-        plain
-        | {
-            "HyperParameters": request["TrainingJobDefinition"].get(
-                "StaticHyperParameters", {}
-            )
-        }
-    )
-    jobs.check_inputs(plain)
+    description["HyperParameterTuningJobArn"] = arn("hyper-parameter-tuning-job", name)
+    tuning = Tuning(request, description | {"CreationTime": now()})
+    plain = job_request(tuning.definition)
+    jobs.check(plain | {"HyperParameters": tuning.static})
+    search = Search(tuning, parents)
     tunings[name] = tuning
+    set_status(tuning, "InProgress")
     emit_state(tuning)
-    while not tuning.stopping and (batch := ask_batch(search, tuning, limits)):
-        results = [
-            (trial, *run_trial(tuning, search, trial, texts, plain))
-            for trial, texts in batch
-        ]
-        for result in results:
-            search.tell(*result)
-        tuning.stopping = tuning.stopping or reached(tuning, search, criteria)
-    finish(tuning, search, parents)
-    return {"HyperParameterTuningJobArn": description["HyperParameterTuningJobArn"]}
-
-
-def ask_batch(search, tuning, limits):
-    """Return the next trials that run side by side on AWS, knowing nothing of each other."""
-    left = limits.get("MaxNumberOfTrainingJobs", math.inf) - len(tuning.summaries)
-    wanted = (
-        search.ask() for _ in range(int(min(left, limits["MaxParallelTrainingJobs"])))
-    )
-    return [point for point in wanted if point]
+    left = limits.get("MaxNumberOfTrainingJobs", math.inf)
+    while left > 0 and not tuning.stopped and not reached(tuning, criteria):
+        # what runs side by side on AWS knows nothing of each other
+        wanted = min(left, limits["MaxParallelTrainingJobs"])
+        batch = [point for point in (search.ask() for _ in range(wanted)) if point]
+        for told in [
+            (t, *run_trial(tuning, search, t, texts, plain)) for t, texts in batch
+        ]:
+            search.tell(*told)
+        left -= len(batch) or left
+    finish(tuning, parents)
+    return pick(tuning.description, "HyperParameterTuningJobArn")
 
 
 def run_trial(tuning, search, trial, texts, plain):
-    """Run one training job of a tuning job; return the Job and its final objective, None if it reported none."""
-    name, config = (
-        tuning.request["HyperParameterTuningJobName"],
-        tuning.request["HyperParameterTuningJobConfig"],
-    )
-    metric = config["HyperParameterTuningJobObjective"]["MetricName"]
-    static = tuning.request["TrainingJobDefinition"].get("StaticHyperParameters", {})
+    """Run one job of a tuning job; return the Job and its objective, None without one."""
     number = len(tuning.summaries) + 1
-    job_name = f"{name}-{number:03d}-{zlib.crc32(f'{name}{number}'.encode()):08x}"
-    hyper = static | texts | {"_tuning_objective_metric": metric}
+    digest = zlib.crc32(f"{tuning.name}{number}".encode())
+    hyper = tuning.static | texts | {"_tuning_objective_metric": tuning.metric}
+    name = f"{tuning.name}-{number:03d}-{digest:08x}"
     job = jobs.launch(
-        {"TrainingJobName": job_name, **plain, "HyperParameters": hyper},
-        lambda key, values: key == metric and search.hopeless(trial, values),
-        TuningJobArn=tuning.description["HyperParameterTuningJobArn"],
+        {"TrainingJobName": name, **plain, "HyperParameters": hyper},
+        lambda key, values: key == tuning.metric and search.hopeless(trial, values),
+        tuning.description["HyperParameterTuningJobArn"],
     )
-    values = job.metrics.get(metric, [])
+    values = job.metrics.get(tuning.metric, [])
     failed = job.description["TrainingJobStatus"] == "Failed" or not values
     objective = None if failed else values[-1]
-    shown = (
-        "TrainingJobName",
-        "TrainingJobArn",
-        "CreationTime",
-        "TrainingStartTime",
-        "TrainingEndTime",
-    )
-    shown += ("TrainingJobStatus", "FailureReason")
-    summary = {key: job.description[key] for key in shown if key in job.description}
-    summary |= {
-        "TunedHyperParameters": texts,
-        "ObjectiveStatus": "Failed" if failed else "Succeeded",
-    }
-    if definition := tuning.request["TrainingJobDefinition"].get("DefinitionName"):
+    times = "CreationTime TrainingStartTime TrainingEndTime"
+    told = f"TrainingJobName TrainingJobArn {times} TrainingJobStatus FailureReason"
+    summary = pick(job.description, told) | {"TunedHyperParameters": texts}
+    summary["ObjectiveStatus"] = "Failed" if failed else "Succeeded"
+    if definition := tuning.definition.get("DefinitionName"):
         summary["TrainingJobDefinitionName"] = definition
     if not failed:
-        summary["FinalHyperParameterTuningJobObjectiveMetric"] = {
-            "MetricName": metric,
-            "Value": objective,
-        }
-        tuning.found.append((static | texts, objective))
+        result = {"MetricName": tuning.metric, "Value": objective}
+        summary["FinalHyperParameterTuningJobObjectiveMetric"] = result
+        tuning.found.append((tuning.static | texts, objective))
         tuning.curves.append(values)
     tuning.summaries.append(summary)
-    count(tuning, "InProgress")
+    set_status(tuning, "Stopping" if tuning.stopped else "InProgress")
     return job, objective
 
 
-def count(tuning, status):
+def set_status(tuning, status):
     """Set the status of a tuning job and count its jobs."""
     states = [summary["TrainingJobStatus"] for summary in tuning.summaries]
     objectives = [summary["ObjectiveStatus"] for summary in tuning.summaries]
+    counts = {
+        state: states.count(state) for state in ("Completed", "InProgress", "Stopped")
+    }
+    counts |= {"NonRetryableError": states.count("Failed"), "RetryableError": 0}
+    kinds = ("Succeeded", "Pending", "Failed")
     tuning.description |= {
         "HyperParameterTuningJobStatus": status,
         "LastModifiedTime": now(),
-        "TrainingJobStatusCounters": {
-            "Completed": states.count("Completed"),
-            "InProgress": 0,
-            "RetryableError": 0,
-            "NonRetryableError": states.count("Failed"),
-            "Stopped": states.count("Stopped"),
-        },
-        "ObjectiveStatusCounters": {
-            "Succeeded": objectives.count("Succeeded"),
-            "Pending": 0,
-            "Failed": objectives.count("Failed"),
-        },
+        "TrainingJobStatusCounters": counts,
+        "ObjectiveStatusCounters": {kind: objectives.count(kind) for kind in kinds},
     }
 
 
@@ -396,86 +322,53 @@ def objective_of(summary):
     return summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
 
 
-def best_of(summaries, maximize):
-    """Return the summary of the completed job with the best objective, or None."""
-    done = [
-        s
-        for s in summaries
-        if s["TrainingJobStatus"] == "Completed" and objective_of(s) is not None
-    ]
-    return (max if maximize else min)(done, key=objective_of, default=None)
-
-
-def reached(tuning, search, criteria):
+def reached(tuning, criteria):
     """Return whether a completion criterion ends the tuning job."""
-    values = [
-        objective_of(s)
-        for s in tuning.summaries
-        if s["TrainingJobStatus"] == "Completed"
-    ]
-    signed = [
-        value if search.maximize else -value for value in values if value is not None
-    ]
-    if not signed:
+    if (best := tuning.best()) is None:
         return False
-    patience = criteria.get("BestObjectiveNotImproving", {}).get(
-        "MaxNumberOfTrainingJobsNotImproving", math.inf
+    done = [s for s in tuning.summaries if s["TrainingJobStatus"] == "Completed"]
+    idle = len(done) - 1 - done.index(best)
+    if limit := criteria.get("BestObjectiveNotImproving"):
+        details = {"NumberOfTrainingJobsObjectiveNotImproving": idle}
+        tuning.description["TuningJobCompletionDetails"] = details
+        if idle >= limit.get("MaxNumberOfTrainingJobsNotImproving", math.inf):
+            return True
+    gain, target = (
+        1 if tuning.maximize else -1,
+        criteria.get("TargetObjectiveMetricValue"),
     )
-    idle = len(signed) - 1 - signed.index(max(signed))
-    if "BestObjectiveNotImproving" in criteria:
-        tuning.description["TuningJobCompletionDetails"] = {
-            "NumberOfTrainingJobsObjectiveNotImproving": idle
-        }
-    target = criteria.get(
-        "TargetObjectiveMetricValue", math.inf if search.maximize else -math.inf
-    )
-    return max(signed) >= (target if search.maximize else -target) or idle >= patience
+    return target is not None and gain * objective_of(best) >= gain * target
 
 
-def finish(tuning, search, parents):
+def finish(tuning, parents):
     """Set the final status and the best job of a tuning job."""
-    status, description = "Completed", tuning.description
-    if not tuning.found:
-        status, reasons = (
-            "Failed",
-            [s["FailureReason"] for s in tuning.summaries if "FailureReason" in s],
-        )
+    description, number = tuning.description, len(tuning.summaries)
+    status = "Stopped" if tuning.stopped else "Completed" if tuning.found else "Failed"
+    if status == "Failed":
+        reasons = [s["FailureReason"] for s in tuning.summaries if "FailureReason" in s]
         description["FailureReason"] = (
-            f"All training jobs failed. The first one: {reasons[0]}"[:1024]
-            if len(reasons) == len(tuning.summaries)
-            else f"No objective metrics found after running {len(tuning.summaries)} training jobs. Please ensure that "
-            "the custom algorithm is emitting the objective metric as defined by the regular expression provided."
+            f"No objective metrics found after running {number} training jobs. Please "
+            "ensure that the custom algorithm is emitting the objective metric as defined "
+            "by the regular expression provided."
         )
-    if description["HyperParameterTuningJobStatus"] == "Stopping":
-        status = "Stopped"
-    if best := best_of(tuning.summaries, search.maximize):
+        if len(reasons) == number:
+            description["FailureReason"] = f"All training jobs failed: {reasons[0]}"[
+                :1024
+            ]
+    if best := tuning.best():
         description["BestTrainingJob"] = best
-    start = tuning.request.get("WarmStartConfig", {}).get("WarmStartType")
-    everyone = [summary for one in (tuning, *parents) for summary in one.summaries]
-    if start == "IdenticalDataAndAlgorithm" and (
-        best := best_of(everyone, search.maximize)
-    ):
-        owner = best["TrainingJobName"][:-13]  # less -001-89abcdef
+    kind = tuning.request.get("WarmStartConfig", {}).get("WarmStartType")
+    if kind == "IdenticalDataAndAlgorithm" and (best := tuning.best(*parents)):
+        owner = next(one.name for one in (tuning, *parents) if best in one.summaries)
         description["OverallBestTrainingJob"] = best | {"TuningJobName": owner}
-    count(tuning, status)
+    set_status(tuning, status)
     description["HyperParameterTuningEndTime"] = description["LastModifiedTime"]
     emit_state(tuning)
 
 
 def emit_state(tuning):
     """Send the state of a tuning job to EventBridge."""
-    wanted = (
-        "HyperParameterTuningJobName",
-        "HyperParameterTuningJobArn",
-        "HyperParameterTuningJobStatus",
-    )
-    wanted += (
-        "CreationTime",
-        "LastModifiedTime",
-        "TrainingJobStatusCounters",
-        "ObjectiveStatusCounters",
-    )
-    detail = {key: tuning.description[key] for key in wanted}
+    detail = pick(tuning.description, SHOWN)
     emit("HyperParameter Tuning Job", detail["HyperParameterTuningJobArn"], detail)
 
 
@@ -499,67 +392,27 @@ def stop_hyper_parameter_tuning_job(request):
     status = tuning.description["HyperParameterTuningJobStatus"]
     if status != "InProgress":
         raise Refused(
-            f"The request was rejected because the tuning job is in status {status}."
+            f"The request was rejected: the tuning job is in status {status}."
         )
-    tuning.stopping, tuning.description["HyperParameterTuningJobStatus"] = (
-        True,
-        "Stopping",
-    )
+    tuning.stopped = True
     return {}
 
 
 @answer
 def list_hyper_parameter_tuning_jobs(request):
     """ListHyperParameterTuningJobs, without filters by date."""
-    found, more = listed(
-        [tuning.description for tuning in tunings.values()],
-        request,
-        name="HyperParameterTuningJobName",
-        status="HyperParameterTuningJobStatus",
-        keys={
-            "Name": lambda tuning: tuning["HyperParameterTuningJobName"],
-            "CreationTime": lambda tuning: tuning["CreationTime"],
-            "Status": lambda tuning: tuning["HyperParameterTuningJobStatus"],
-        },
-    )
-    shown = (
-        "HyperParameterTuningJobName",
-        "HyperParameterTuningJobArn",
-        "HyperParameterTuningJobStatus",
-    )
-    shown += (
-        "CreationTime",
-        "LastModifiedTime",
-        "TrainingJobStatusCounters",
-        "ObjectiveStatusCounters",
-    )
-    summaries = []
-    for tuning in found:
-        config = tuning["HyperParameterTuningJobConfig"]
-        summary = {key: tuning[key] for key in shown}
-        summaries.append(
-            summary
-            | {
-                "Strategy": config["Strategy"],
-                "ResourceLimits": config["ResourceLimits"],
-            }
-        )
-    return {"HyperParameterTuningJobSummaries": summaries, **more}
+    items = [
+        pick(one.description, SHOWN) | pick(one.config, "Strategy ResourceLimits")
+        for one in tunings.values()
+    ]
+    found, more = listed(items, request, NOUN, "Name")
+    return {"HyperParameterTuningJobSummaries": found, **more}
 
 
 @answer
 def list_training_jobs_for_hyper_parameter_tuning_job(request):
-    """ListTrainingJobsForHyperParameterTuningJob; sorting by objective leaves out jobs without one."""
-    found, more = listed(
-        find_tuning(request).summaries,
-        request,
-        name="TrainingJobName",
-        status="TrainingJobStatus",
-        keys={
-            "Name": lambda job: job["TrainingJobName"],
-            "CreationTime": lambda job: job["CreationTime"],
-            "Status": lambda job: job["TrainingJobStatus"],
-            "FinalObjectiveMetricValue": objective_of,
-        },
-    )
+    """ListTrainingJobsForHyperParameterTuningJob."""
+    items = find_tuning(request).summaries
+    objective = {"FinalObjectiveMetricValue": objective_of}
+    found, more = listed(items, request, "TrainingJob", "Name", **objective)
     return {"TrainingJobSummaries": found, **more}

@@ -1,8 +1,8 @@
-"""What SageMaker refuses: values outside its service model, and values against documented rules.
+"""What SageMaker refuses: values outside its service model, or against documented rules.
 
-botocore itself checks names, types, required members and minima, and raises ParamValidationError.
-Here the rest of the model is checked, and the rules of `RULES`; AWS answers these with a ValidationException,
-and so does the sandbox.
+botocore itself checks names, types, required members and minima, and raises
+ParamValidationError. Here the rest of the model is checked, and the rules below; AWS
+answers these with a ValidationException, and so does the sandbox.
 """
 
 import math
@@ -12,45 +12,80 @@ import regex
 
 GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 REFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
-RULES = {"CreateTrainingJob": [], "CreateHyperParameterTuningJob": []}
+TRAINING, TUNING = "CreateTrainingJob", "CreateHyperParameterTuningJob"
+EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+
+rules = []  # (function, its source, the operations it holds for)
+
+
+class View:
+    """The parts of a request that rules read, of either operation; missing ones are empty."""
+
+    def __init__(self, request):  # noqa: D107
+        self.request, self.job = request, request.get("TrainingJobDefinition", request)
+        self.algorithm = self.job.get("AlgorithmSpecification", {})
+        self.stop = self.job.get("StoppingCondition", {})
+        self.resources = self.job.get("ResourceConfig", {})
+        self.static = self.job.get("StaticHyperParameters", {})
+        self.metrics = self.algorithm.get("MetricDefinitions", [])
+        self.config = request.get("HyperParameterTuningJobConfig", {})
+        self.strategy = self.config.get("Strategy")
+        self.limits = self.config.get("ResourceLimits", {})
+        ranges = self.config.get("ParameterRanges", {}).items()
+        pairs = [
+            (key.removesuffix("ParameterRanges"), r)
+            for key, list_ in ranges
+            for r in list_
+        ]
+        self.ranges = pairs  # (kind, range), the kind such as Continuous
+        self.combinations = math.prod(len(r.get("Values", "")) for _, r in pairs)
+        band = self.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+        inferred = [
+            int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdigit()
+        ]
+        self.least = band.get("MinResource", 1)  # Hyperband's resource: epochs
+        self.most = band.get("MaxResource", next(iter(inferred), None))
 
 
 def check(model, request, error):
-    """Raise `error` if the request of an operation breaks the service model or a documented rule.
+    """Raise `error` if a request breaks the service model or a documented rule.
 
-    `model` is botocore's OperationModel, `request` the parameters as the caller wrote them, already of the right
-    types; `error` is an exception class that takes a message.
+    `model` is botocore's OperationModel, `request` the parameters as the caller wrote
+    them, already of the right types; `error` is an exception class that takes a message.
     """
-    found = list(_faults(model.input_shape, request, "")) if model.input_shape else []
-    if found:
-        errors = f"{len(found)} validation error{'s' * (len(found) > 1)} detected: "
-        raise error(errors + "; ".join(found))
-    for rule, source in RULES.get(model.name, []):
-        for message in rule(request):
-            raise error(f"{message} Source: {source}")
+    shape, view = model.input_shape, View(request)
+    if found := list(_faults(shape, request, "")) if shape else []:
+        plural = "s" * (len(found) > 1)
+        raise error(
+            f"{len(found)} validation error{plural} detected: {'; '.join(found)}"
+        )
+    for rule_, source, operations in rules:
+        if model.name in operations:
+            for message in rule_(view):
+                raise error(f"{message} Source: {source}")
 
 
 def _faults(shape, value, path):
     """Yield what is wrong with a value, in the words of AWS."""
-    limits, size, what = shape.metadata, value, "value"
-    if shape.type_name == "structure":
-        for name, part in value.items():
-            if part is not None:
-                where = name[0].lower() + name[1:]
-                yield from _faults(
-                    shape.members[name], part, f"{path}.{where}" if path else where
-                )
-    elif shape.type_name == "list":
-        for number, part in enumerate(value, 1):
-            yield from _faults(shape.member, part, f"{path}.{number}.member")
-    elif shape.type_name == "map":
-        for key, part in value.items():
-            yield from _faults(shape.key, key, f"{path}.key")
-            yield from _faults(shape.value, part, f"{path}.{key}.member")
-    if shape.type_name in ("list", "map", "string", "blob"):
-        if not hasattr(value, "__len__"):  # an open file as the body of an invocation
-            return
-        size, what = len(value), "length"
+    limits, size, what, kind = shape.metadata, value, "value", shape.type_name
+    parts = []
+    if kind == "structure":
+        names = [(name, name[0].lower() + name[1:]) for name in value]
+        dot = f"{path}." * bool(path)
+        parts = [
+            (shape.members[name], value[name], dot + lower) for name, lower in names
+        ]
+    elif kind == "list":
+        parts = [
+            (shape.member, v, f"{path}.{n}.member") for n, v in enumerate(value, 1)
+        ]
+    elif kind == "map":
+        parts = [(shape.key, key, f"{path}.key") for key in value]
+        parts += [(shape.value, v, f"{path}.{k}.member") for k, v in value.items()]
+    for part in parts:
+        yield from _faults(*part)
+    if kind in ("list", "map", "string", "blob"):
+        size, what = len(value) if hasattr(value, "__len__") else 0, "length"
     wrong = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must "
     if "enum" in limits and value not in limits["enum"]:
         yield f"{wrong}satisfy enum value set: [{', '.join(limits['enum'])}]"
@@ -68,176 +103,122 @@ def _matches(pattern, text):
 
 
 def rule(source, *operations):
-    """Register a generator of messages, one for each breach of a documented rule; a decorator."""
+    """Register a generator of messages, one for each breach of a documented rule."""
 
     def register(function):
-        for operation in operations or RULES:
-            RULES[operation].append((function, source))
+        rules.append((function, source, operations or (TRAINING, TUNING)))
         return function
 
     return register
 
 
-TUNING = "CreateHyperParameterTuningJob"
-
-
-def job_part(request):
-    """Return the part of a request that describes a training job."""
-    return request.get("TrainingJobDefinition", request)
-
-
-def ranges(request):
-    """Yield (kind, range) for every hyperparameter that a tuning job searches."""
-    config = request["HyperParameterTuningJobConfig"]
-    for kind, items in config.get("ParameterRanges", {}).items():
-        for item in items:
-            yield kind.removesuffix("ParameterRanges"), item
-
-
 @rule(REFERENCE + "StoppingCondition.html")
-def spot_waits_as_long_as_it_runs(request):
-    """Spot needs MaxWaitTimeInSeconds >= MaxRuntimeInSeconds; without spot there is no such time."""
-    job = job_part(request)
-    stop, spot = job.get("StoppingCondition", {}), job.get("EnableManagedSpotTraining")
-    wait = stop.get("MaxWaitTimeInSeconds")
-    if wait is not None and not spot:
-        yield "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true."
-    if spot and (wait is None or wait < stop.get("MaxRuntimeInSeconds", 86_400)):
-        yield "MaxWaitTimeInSeconds above or equal to MaxRuntimeInSeconds must be given for managed spot training."
-
-
-@rule(REFERENCE + "StoppingCondition.html")
-def runs_28_days_at_most(request):
-    """MaxRuntimeInSeconds of a training job is at most 28 days."""
-    if (
-        job_part(request).get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 0)
-        > 28 * 86_400
-    ):
+def stopping(view):
+    """Spot needs MaxWaitTime >= MaxRuntime, others have no such time; 28 days at most."""
+    run = view.stop.get("MaxRuntimeInSeconds", 86_400)
+    wait, spot = view.stop.get("MaxWaitTimeInSeconds"), "EnableManagedSpotTraining"
+    if wait is not None and not view.job.get(spot):
+        yield f"Invalid MaxWaitTimeInSeconds. It is only supported when {spot} is set to true."
+    if view.job.get(spot) and (wait or 0) < run:
+        yield f"{spot} needs a MaxWaitTimeInSeconds above or equal to MaxRuntimeInSeconds."
+    if run > 28 * 86_400:
         yield "MaxRuntimeInSeconds must not be above 2419200, 28 days."
 
 
 @rule(GUIDE + "train-warm-pools.html")
-def no_warm_pool_of_spot_instances(request):
-    """Warm pools do not go with spot or with heterogeneous clusters."""
-    job = job_part(request)
-    resources = job.get("ResourceConfig", {})
-    if resources.get("KeepAlivePeriodInSeconds") and (
-        job.get("EnableManagedSpotTraining") or resources.get("InstanceGroups")
+def warm_pools(view):
+    """Warm pools go neither with spot nor with heterogeneous clusters."""
+    spot = view.job.get("EnableManagedSpotTraining")
+    if view.resources.get("KeepAlivePeriodInSeconds") and (
+        spot or "InstanceGroups" in view.resources
     ):
-        yield "KeepAlivePeriodInSeconds goes neither with managed spot training nor with InstanceGroups."
+        yield "KeepAlivePeriodInSeconds goes neither with spot nor with InstanceGroups."
 
 
 @rule(REFERENCE + "AlgorithmSpecification.html")
-def one_algorithm(request):
+def algorithm(view):
     """A job names a TrainingImage or an AlgorithmName, not both."""
-    algorithm = job_part(request).get("AlgorithmSpecification", {})
-    if ("TrainingImage" in algorithm) == (
-        "AlgorithmName" in algorithm
-    ) and "ServerlessJobConfig" not in request:
+    named = {"TrainingImage", "AlgorithmName"} & view.algorithm.keys()
+    other = {"ServerlessJobConfig", "TrainingJobDefinitions"} & view.request.keys()
+    if len(named) != 1 and not other:
         yield "AlgorithmSpecification needs either TrainingImage or AlgorithmName."
 
 
 @rule(REFERENCE + "MetricDefinition.html")
-def metrics_are_regular_expressions(request):
+def metric_expressions(view):
     """The Regex of a metric compiles and has a group that captures the value."""
-    for metric in (
-        job_part(request).get("AlgorithmSpecification", {}).get("MetricDefinitions", [])
-    ):
+    for metric in view.metrics:
         try:
             if re.compile(metric["Regex"]).groups == 0:
-                yield f"The Regex of metric {metric['Name']} has no group to capture a value."
+                yield f"The Regex of {metric['Name']} has no group to capture a value."
         except re.error as error:
-            yield f"The Regex of metric {metric['Name']} is not a regular expression: {error}."
+            yield f"The Regex of {metric['Name']} is not a regular expression: {error}."
 
 
-@rule(REFERENCE + "ProfilerConfig.html", "CreateTrainingJob")
-def profiling_intervals(request):
+@rule(REFERENCE + "ProfilerConfig.html", TRAINING)
+def profiling_intervals(view):
     """ProfilingIntervalInMilliseconds takes six values."""
-    interval = request.get("ProfilerConfig", {}).get(
+    given = view.request.get("ProfilerConfig", {}).get(
         "ProfilingIntervalInMilliseconds", 500
     )
-    if interval not in (100, 200, 500, 1000, 5000, 60_000):
-        yield "ProfilingIntervalInMilliseconds must be 100, 200, 500, 1000 (1 second), 5000 or 60000 (1 minute)."
+    allowed = (100, 200, 500, 1000, 5000, 60_000)
+    if given not in allowed:
+        yield f"ProfilingIntervalInMilliseconds must be one of {allowed}."
 
 
 @rule(REFERENCE + "CreateHyperParameterTuningJob.html", TUNING)
-def something_to_search(request):
-    """A tuning job has a definition of its jobs, an objective and ranges, unless Autotune chooses."""
-    config = request["HyperParameterTuningJobConfig"]
-    if ("TrainingJobDefinition" in request) == ("TrainingJobDefinitions" in request):
+def something_to_search(view):
+    """A tuning job has a definition, an objective and ranges, unless Autotune chooses."""
+    definitions = {"TrainingJobDefinition", "TrainingJobDefinitions"}
+    if len(definitions & view.request.keys()) != 1:
         yield "Either TrainingJobDefinition or TrainingJobDefinitions must be given."
-    if "TrainingJobDefinition" in request and "Autotune" not in request:
-        if "HyperParameterTuningJobObjective" not in config:
+    elif "TrainingJobDefinition" in view.request and "Autotune" not in view.request:
+        if "HyperParameterTuningJobObjective" not in view.config:
             yield "HyperParameterTuningJobObjective must be given."
-        if not list(ranges(request)):
+        if not view.ranges:
             yield "At least one hyperparameter range must be given."
 
 
 @rule(GUIDE + "automatic-model-tuning-how-it-works.html", TUNING)
-def grid_is_categorical(request):
-    """Grid search takes categorical ranges only, and its number of jobs is that of the combinations."""
-    config = request["HyperParameterTuningJobConfig"]
-    if config["Strategy"] != "Grid":
-        return
-    if any(kind != "Categorical" for kind, _ in ranges(request)):
-        yield "The Grid strategy searches CategoricalParameterRanges only."
-    number = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    combinations = math.prod(len(item.get("Values", "")) for _, item in ranges(request))
-    if number not in (None, combinations):
-        yield f"MaxNumberOfTrainingJobs is {number}, but the grid has {combinations} combinations; leave it out."
+def grid(view):
+    """Grid takes categorical ranges only; its number of jobs is that of combinations."""
+    if view.strategy == "Grid":
+        given = view.limits.get("MaxNumberOfTrainingJobs", view.combinations)
+        if any(kind != "Categorical" for kind, _ in view.ranges):
+            yield "The Grid strategy searches CategoricalParameterRanges only."
+        elif given != view.combinations:
+            yield f"MaxNumberOfTrainingJobs is {given}, the grid {view.combinations} jobs."
 
 
 @rule(REFERENCE + "HyperParameterTuningJobConfig.html", TUNING)
-def hyperband_stops_by_itself(request):
+def hyperband(view):
     """Hyperband excludes early stopping, and StrategyConfig goes with Hyperband only."""
-    config = request["HyperParameterTuningJobConfig"]
-    hyperband = config["Strategy"] == "Hyperband"
-    if hyperband and config.get("TrainingJobEarlyStoppingType") == "Auto":
+    early = view.config.get("TrainingJobEarlyStoppingType") == "Auto"
+    if view.strategy == "Hyperband" and early:
         yield "TrainingJobEarlyStoppingType must be Off for the Hyperband strategy."
-    if not hyperband and "StrategyConfig" in config:
+    if view.strategy != "Hyperband" and "StrategyConfig" in view.config:
         yield "StrategyConfig should be provided only for the Hyperband strategy."
 
 
-EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
-
-
-def hyperband_limits(request):
-    """Return Hyperband's (MinResource, MaxResource), in reports of the objective; a limit that is unknown is None."""
-    config = (
-        request["HyperParameterTuningJobConfig"]
-        .get("StrategyConfig", {})
-        .get("HyperbandStrategyConfig", {})
-    )
-    static = job_part(request).get("StaticHyperParameters", {})
-    inferred = next(
-        (int(static[key]) for key in EPOCHS if static.get(key, "").isdigit()), None
-    )
-    return config.get("MinResource", 1), config.get("MaxResource", inferred)
-
-
 @rule(REFERENCE + "HyperbandStrategyConfig.html", TUNING)
-def hyperband_knows_its_resource(request):
-    """MaxResource is given or inferred from static hyperparameters, above MinResource, at most 20,000."""
-    if request["HyperParameterTuningJobConfig"]["Strategy"] == "Hyperband":
-        low, high = hyperband_limits(request)
-        if high is None:
-            yield f"Hyperband needs MaxResource, or a static hyperparameter {', '.join(EPOCHS)} to infer it from."
-        elif not low < high <= 20_000:
-            yield "MaxResource must be above MinResource and not above 20000."
+def hyperband_resource(view):
+    """MaxResource is given or inferred, above MinResource, at most 20,000."""
+    if view.strategy == "Hyperband" and view.most is None:
+        yield f"Hyperband needs MaxResource, or a static hyperparameter of {EPOCHS}."
+    elif view.strategy == "Hyperband" and not view.least < view.most <= 20_000:
+        yield "MaxResource must be above MinResource and not above 20000."
 
 
 @rule(GUIDE + "automatic-model-tuning-define-ranges.html", TUNING)
-def ranges_are_ordered(request):
-    """MinValue is below MaxValue; logarithmic scales need positive values, reverse ones 0 <= x < 1."""
-    for kind, item in ranges(request):
+def ordered_ranges(view):
+    """Min is below Max; logarithmic scales need positive, reverse ones 0 <= x < 1."""
+    for kind, item in view.ranges:
+        name, scale = item["Name"], item.get("ScalingType")
         if kind not in ("Integer", "Continuous"):
             continue
-        name, scale = item["Name"], item.get("ScalingType", "Auto")
         try:
-            low, high = (
-                (int if kind == "Integer" else float)(item[end])
-                for end in ("MinValue", "MaxValue")
-            )
+            number = int if kind == "Integer" else float
+            low, high = number(item["MinValue"]), number(item["MaxValue"])
         except ValueError:
             yield f"{name}: MinValue and MaxValue must be {kind.lower()} numbers."
             continue
@@ -245,59 +226,40 @@ def ranges_are_ordered(request):
             yield f"{name}: MinValue {low} is not below MaxValue {high}."
         if scale == "Logarithmic" and low <= 0:
             yield f"{name}: logarithmic scaling works only for ranges above 0."
-        if scale == "ReverseLogarithmic" and (
-            kind == "Integer" or low < 0 or high >= 1
-        ):
-            yield f"{name}: reverse logarithmic scaling is for continuous ranges within 0 <= x < 1."
+        if scale == "ReverseLogarithmic" and (number is int or low < 0 or high >= 1):
+            yield f"{name}: reverse logarithmic scaling is for continuous 0 <= x < 1."
 
 
 @rule(GUIDE + "automatic-model-tuning-define-ranges.html", TUNING)
-def a_hyperparameter_has_one_place(request):
-    """No hyperparameter is named twice, and static and tunable ones are at most 100 with SageMaker's own one."""
-    names = [item["Name"] for _, item in ranges(request)] + list(
-        job_part(request).get("StaticHyperParameters", {})
-    )
+def hyperparameter_names(view):
+    """No name stands twice; with SageMaker's own one there are at most 100."""
+    names = [item["Name"] for _, item in view.ranges] + list(view.static)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         yield f"Hyperparameter {', '.join(twice)} is given twice."
     if len(names) > 99:
-        yield "At most 100 hyperparameters, static, tunable and _tuning_objective_metric, can be given."
+        yield "At most 100 hyperparameters, with _tuning_objective_metric, can be given."
 
 
 @rule(GUIDE + "automatic-model-tuning-limits.html", TUNING)
-def quotas(request):
-    """30 searched hyperparameters, 20 metrics, 10 parallel and 750 jobs in all: the default quotas."""
-    config = request["HyperParameterTuningJobConfig"]
-    limits, algorithm = (
-        config["ResourceLimits"],
-        job_part(request).get("AlgorithmSpecification", {}),
-    )
-    if len(list(ranges(request))) > 30:
+def quotas(view):
+    """The default quotas: 30 searched, 20 metrics, 10 parallel jobs, 750 jobs."""
+    if len(view.ranges) > 30:
         yield "At most 30 hyperparameters can be searched."
-    if len(algorithm.get("MetricDefinitions", [])) > 20:
+    if len(view.metrics) > 20:
         yield "At most 20 metrics can be defined for a tuning job."
-    if limits["MaxParallelTrainingJobs"] > 10:
-        yield "MaxParallelTrainingJobs is at most 10 by default (a quota increase takes it to 100)."
-    number = limits.get(
-        "MaxNumberOfTrainingJobs",
-        math.prod(len(r.get("Values", "")) for _, r in ranges(request)),
-    )
-    if number > 750:
+    if view.limits["MaxParallelTrainingJobs"] > 10:
+        yield "MaxParallelTrainingJobs is at most 10 by default (at most 100 on request)."
+    if view.limits.get("MaxNumberOfTrainingJobs", view.combinations) > 750:
         yield "A tuning job has at most 750 training jobs by default."
-    if (
-        config["Strategy"] != "Grid"
-        and "MaxNumberOfTrainingJobs" not in limits
-        and "MaxRuntimeInSeconds" not in limits
-    ):
+    ends = {"MaxNumberOfTrainingJobs", "MaxRuntimeInSeconds"} & view.limits.keys()
+    if view.strategy != "Grid" and not ends:
         yield "ResourceLimits needs MaxNumberOfTrainingJobs or MaxRuntimeInSeconds."
 
 
 @rule(GUIDE + "automatic-model-tuning-define-metrics-variables.html", TUNING)
-def the_objective_is_a_metric(request):
-    """The objective is one of the job's MetricDefinitions (built-in algorithms bring their own)."""
-    algorithm = job_part(request).get("AlgorithmSpecification", {})
-    objective = request["HyperParameterTuningJobConfig"].get(
-        "HyperParameterTuningJobObjective"
-    )
-    defined = [metric["Name"] for metric in algorithm.get("MetricDefinitions", [])]
-    if objective and defined and objective["MetricName"] not in defined:
-        yield f"The objective metric {objective['MetricName']} is not among the MetricDefinitions {defined}."
+def objective(view):
+    """The objective is one of the MetricDefinitions; built-in algorithms bring their own."""
+    wanted = view.config.get("HyperParameterTuningJobObjective", {}).get("MetricName")
+    defined = [metric["Name"] for metric in view.metrics]
+    if wanted and defined and wanted not in defined:
+        yield f"The objective metric {wanted} is not among the MetricDefinitions {defined}."
