@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,9 +14,10 @@ import time
 
 import boto3
 import botocore.exceptions
+import nbformat
 import numpy as np
 import pytest
-from notebooks import ROOT
+from notebooks import NOTEBOOKS, ROOT, code_cells, read
 
 CHAPTERS = ROOT / "chapters"
 IMAGE = (
@@ -533,7 +535,7 @@ def test_xgboost_is_tuned(aws, xgboost_job):
         for key, value in xgboost_job[0].items()
         if key not in ("TrainingJobName", "HyperParameters")
     }
-    static = {"objective": "binary:logistic", "num_round": "4", "eval_metric": "auc"}
+    static = {"objective": "binary:logistic", "num_round": "4"}
     tuned, jobs = aws.tune(
         request
         | {"TrainingJobDefinition": definition | {"StaticHyperParameters": static}}
@@ -559,12 +561,12 @@ def test_endpoint_predicts_as_the_script(aws):
     X = np.array([[1.0, 2.0], [3.0, 4.5]])
     own = {}
     exec(SERVING, own)
-    for body, kind, read in (
+    for body, kind, parse in (
         (json.dumps(X.tolist()), "application/json", json.loads),
-        (table(X), "text/csv", lambda text: [float(part) for part in text.split(b",")]),
+        (table(X), "text/csv", lambda text: [float(part) for part in text.split()]),
     ):
-        answer = ask(EndpointName="served", ContentType=kind, Body=body)
-        assert read(answer["Body"].read()) == own["predict_fn"](X, 3).tolist()
+        answer = ask(EndpointName="served", ContentType=kind, Accept=kind, Body=body)
+        assert parse(answer["Body"].read()) == own["predict_fn"](X, 3).tolist()
         assert (
             answer["ContentType"] == kind
             and answer["InvokedProductionVariant"] == "all"
@@ -608,7 +610,7 @@ def test_endpoint_from_the_registry(aws):
     answer = aws.runtime.invoke_endpoint(
         EndpointName="registered", ContentType="text/csv", Body=b"1,1"
     )
-    assert answer["Body"].read() == b"6.0"
+    assert answer["Body"].read() == b"[6.0]"
 
 
 def test_endpoint_fails(aws):
@@ -1184,6 +1186,7 @@ def test_unsupported_actions(aws):
     for call, request in (
         (aws.sm.create_auto_ml_job_v2, automl),
         (aws.sm.list_processing_jobs, {}),
+        (aws.sm.list_cluster_nodes, {"ClusterName": "c"}),
         (aws.sm.start_pipeline_execution, {"PipelineName": "p"}),
         (aws.sm.search, {"Resource": "TrainingJob"}),
         (aws.sm.delete_model_package, {"ModelPackageName": "p"}),
@@ -1208,6 +1211,33 @@ def test_stored_resources(aws):
     ] == ["one"]
     answer = aws.sm.list_experiments()
     assert answer["ResponseMetadata"] == {"HTTPStatusCode": 200}
+
+
+def unguarded(notebook):
+    """Says whether a notebook makes a client before it has imported the sandbox."""
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    first = re.search(r"boto3\.(client|resource|Session)\b", code)
+    return bool(first) and not re.search(
+        r"^import sandbox\b", code[: first.start()], re.M
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_import_the_sandbox_first(path):
+    assert not unguarded(read(path))
+
+
+def test_rejects_an_unguarded_notebook():
+    def notebook(*cells):
+        return nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+        )
+
+    client = "sm = boto3.client('sagemaker')"
+    assert unguarded(notebook("import boto3", client, "import sandbox"))
+    assert not unguarded(
+        notebook("import boto3\nimport sandbox  # a local AWS", client)
+    )
 
 
 # The guard, in processes of their own

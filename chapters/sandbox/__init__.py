@@ -27,15 +27,18 @@ What differs from AWS:
   and keys are checked for their form only. There is no spot interruption, retry, profiler or debugger rule.
 - The paths below /opt/ml lie in a temporary folder: the sandbox rewrites "/opt/ml" in hyperparameters,
   environment and the text of the scripts. Checkpoints and logs are stored when the job ends, not while it runs.
-- Dates in the sandbox's own answers count seconds from 2026-01-01, one per event: their order is real, their
-  distances are not. So there is no TrainingTimeInSeconds and no BillableTimeInSeconds.
+- Dates in the answers about jobs and endpoints count seconds from 2026-01-01, one per event: their order is
+  real, their distances are not. So there is no TrainingTimeInSeconds and no BillableTimeInSeconds. Dates in moto's
+  answers (S3, models, the registry) are of today. Of ResponseMetadata only the HTTPStatusCode is kept.
+- The log stream of a job is NAME/algo-1; AWS appends a number.
 - Repeating the very same create call replaces the job or endpoint, so that a cell can run twice; AWS refuses it.
 - Bayesian search is Optuna's TPE (AWS fits a Gaussian process). Jobs run one after another, but a strategy learns
   only between batches of MaxParallelTrainingJobs. `Auto` scaling is logarithmic when MaxValue is at least 1000 times
   a positive MinValue. Tuned values have six digits. Without RandomSeed the seed is 0.
 - A job that early stopping ends keeps no model; on AWS it may save one within 120 seconds.
 - A warm pool has a status, found by the documented rule, and no instance.
-- EventBridge delivers to SQS and log groups.
+- EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models, the registry, model
+  cards and experiments are records that are stored and given back: nothing stands behind them.
 """
 
 import os

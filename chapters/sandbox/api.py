@@ -20,7 +20,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE, BUCKET = "SageMakerExecutionRole", f"sagemaker-{REGION}-{ACCOUNT}"
 # What moto truly does with these is to store them and give them back; elsewhere it invents results.
 STORED = (
-    "Cluster ClusterNode Domain EndpointConfig Experiment Model ModelCard ModelCardVersion "
+    "Cluster Domain EndpointConfig Experiment Model ModelCard ModelCardVersion "
     "ModelPackage ModelPackageGroup Pipeline Tag Trial TrialComponent"
 ).split()
 SEARCHED = ("Experiment", "ExperimentTrial", "ExperimentTrialComponent")
@@ -159,7 +159,7 @@ def _reply(model, context, request_signer, **_):
     if metrics or hasattr(SageMakerResponse, name) and (stored or found):
         return None
     raise NotImplementedError(
-        f"{operation}: the request is valid, but the sandbox has nothing that would do this."
+        f"{operation}: the request is valid, but the sandbox cannot do this for real."
     )
 
 

@@ -225,8 +225,8 @@ def invoke_endpoint(request):
     body = body.read() if hasattr(body, "read") else body
     body = base64.b64encode(body.encode() if isinstance(body, str) else body).decode()
     kind = request.get("ContentType", "application/octet-stream")
-    accept = request.get("Accept", kind)
-    reply = endpoint.ask({"body": body, "content_type": kind, "accept": accept})
+    asked = {"body": body, "content_type": kind, "accept": request.get("Accept")}
+    reply = endpoint.ask(asked)
     if error := reply.get("error"):
         message = f'Received server error (500) from primary with message "{error}".'
         original = {"OriginalStatusCode": 500, "OriginalMessage": error}

@@ -44,18 +44,28 @@ def predict_fn(data, model):
 
 def output_fn(prediction, accept):
     """Encode predictions, an array. Raises ValueError for an unknown type."""
-    values = np.asarray(prediction).tolist()
     if accept == "application/json":
-        return json.dumps(values)
+        return json.dumps(np.asarray(prediction).tolist())
     if accept == "text/csv":
-        return ",".join(map(str, values))
+        stream = io.StringIO()
+        np.savetxt(stream, prediction, delimiter=",", fmt="%s")
+        return stream.getvalue()
     raise ValueError(f"{accept} is not an accepted Accept type")
+
+
+def xgboost_output_fn(prediction, accept):
+    """Encode as the built-in XGBoost does, whose text/csv is one line."""
+    if accept == "text/csv":
+        return ",".join(map(str, prediction.tolist()))
+    return output_fn(prediction, accept)
 
 
 def main(folder, script=None):
     """Load the model and answer until standard input ends."""
     channel, sys.stdout = sys.stdout, sys.stderr  # what a script prints goes to the log
     functions, model = dict(globals()), None
+    functions |= {} if script else {"output_fn": xgboost_output_fn}
+    usual = "application/json" if script else "text/csv"
 
     def load(_):
         nonlocal model
@@ -69,7 +79,7 @@ def main(folder, script=None):
         return {}
 
     def predict(request):
-        body, accept = base64.b64decode(request["body"]), request["accept"]
+        body, accept = base64.b64decode(request["body"]), request["accept"] or usual
         data = functions["input_fn"](body, request["content_type"])
         result = functions["output_fn"](functions["predict_fn"](data, model), accept)
         if isinstance(result, tuple):  # a script may return the type with the body

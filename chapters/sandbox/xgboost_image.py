@@ -37,6 +37,10 @@ def main():
     )
     metrics = given.pop("eval_metric", [])
     metrics = metrics.split(",") if isinstance(metrics, str) else metrics
+    config = Path(os.environ["SM_INPUT_CONFIG_DIR"], "hyperparameters.json").read_text()
+    tuned = json.loads(config).get("_tuning_objective_metric", "").partition(":")[2]
+    if tuned and tuned not in metrics:
+        metrics.append(tuned)
     train, validation = table("train"), table("validation")
     watched = [(train, "train")] + [(validation, "validation")] * (
         validation is not None
