@@ -32,9 +32,10 @@ What differs from AWS:
   answers (S3, models, the registry) are of today. Of ResponseMetadata only the HTTPStatusCode is kept.
 - The log stream of a job is NAME/algo-1; AWS appends a number.
 - Repeating the very same create call replaces the job or endpoint, so that a cell can run twice; AWS refuses it.
-- Bayesian search is Optuna's TPE (AWS fits a Gaussian process). Jobs run one after another, but a strategy learns
-  only between batches of MaxParallelTrainingJobs. `Auto` scaling is logarithmic when MaxValue is at least 1000 times
-  a positive MinValue. Tuned values have six digits. Without RandomSeed the seed is 0.
+- Bayesian search draws three jobs at random, then models a Gaussian process with few choices (`gaussian`).
+  Jobs run one after another, but a strategy learns only between batches of MaxParallelTrainingJobs. Early stopping
+  judges from the fourth job on. `Auto` scaling is logarithmic when MaxValue is at least 1000 times a positive
+  MinValue. Tuned values have six digits. Without RandomSeed the seed is 0.
 - A job that early stopping ends keeps no model; on AWS it may save one within 120 seconds.
 - A warm pool has a status, found by the documented rule, and no instance.
 - EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models, the registry, model

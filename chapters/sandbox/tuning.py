@@ -1,21 +1,28 @@
-"""Tuning jobs: Optuna searches, and every trial is a training job that runs.
+"""Tuning jobs: they search, and every trial is a training job that runs.
 
-Grid goes through all combinations; Random draws; Bayesian is Optuna's TPE; Hyperband
-draws at random and stops jobs by Optuna's HyperbandPruner, one report of the objective
-being one unit of its resource.
+Grid goes through all combinations; Random draws; Bayesian models what it has seen
+(`gaussian`); Hyperband draws and stops jobs by Optuna's HyperbandPruner, one report of the
+objective being one unit of its resource.
 """
 
 import itertools
 import math
 import statistics
+import time
 import zlib
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from . import jobs
 from .api import Refused, answer, arn, emit, listed, now, pick
+from .gaussian import expected_improvement
 from .validation import GUIDE, View
 
-STARTUP = 5  # random jobs before Bayesian search models; none after a warm start
+STARTUP, CANDIDATES = (
+    3,
+    500,
+)  # of Bayesian search: random jobs first, then points to judge
 MEDIAN_OF = 3  # jobs before early stopping judges the next one
 LIVE = ("InProgress", "Stopping")
 NOUN, IN_USE = "HyperParameterTuningJob", "ResourceInUse"
@@ -50,7 +57,7 @@ class Tuning:
         objective = self.config["HyperParameterTuningJobObjective"]
         self.metric, self.maximize = (
             objective["MetricName"],
-            objective["Type"][1] == "a",
+            objective["Type"] == "Maximize",
         )
 
     def best(self, *others):
@@ -62,81 +69,103 @@ class Tuning:
 
 
 class Dimension:
-    """One searched hyperparameter, between its text in the API and Optuna's value."""
+    """One searched hyperparameter, between [0, 1) and its text in the API."""
 
     def __init__(self, kind, item):  # noqa: D107
-        from optuna import distributions as of
-
-        self.number, self.reverse = (
-            {"Integer": int, "Continuous": float}.get(kind),
-            False,
-        )
-        if self.number is None:
-            self.distribution = of.CategoricalDistribution(item["Values"])
+        self.values, scale = item.get("Values"), item.get("ScalingType", "Auto")
+        if self.values:
             return
-        low, high = (self.number(item[end]) for end in ("MinValue", "MaxValue"))
-        self.low, self.high, scale = low, high, item.get("ScalingType", "Auto")
-        log = scale == "Logarithmic" or scale == "Auto" and high >= 1000 * low > 0
+        self.number = int if kind == "Integer" else float
+        self.low, self.high = (
+            self.number(item[end]) for end in ("MinValue", "MaxValue")
+        )
+        self.scale, self.back = float, float
+        if (
+            scale == "Logarithmic"
+            or scale == "Auto"
+            and self.high >= 1000 * self.low > 0
+        ):
+            self.scale, self.back = math.log, math.exp
         if scale == "ReverseLogarithmic":
-            low, high, log, self.reverse = 1 - high, 1 - low, True, True
-        make = of.IntDistribution if kind == "Integer" else of.FloatDistribution
-        self.distribution = make(low, high, log=log)
+            self.scale, self.back = (
+                (lambda x: -math.log(1 - x)),
+                (lambda s: 1 - math.exp(-s)),
+            )
+        half = 0.5 if self.number is int else 0  # each integer gets an interval
+        self.start = self.scale(self.low - half)
+        self.length = self.scale(self.high + half) - self.start
 
-    def text(self, value):
-        """Return Optuna's value as the API's text; six digits, so that machines agree."""
-        if self.number is not float:
-            return str(value)
-        value = float(f"{1 - value if self.reverse else value:.6g}")
+    def text(self, u):
+        """Return the value at u; a float has six digits, so that machines agree."""
+        if self.values:
+            return self.values[int(u * len(self.values))]
+        value = self.back(self.start + u * self.length)
+        value = round(value) if self.number is int else float(f"{value:.6g}")
         return str(min(max(value, self.low), self.high))
 
-    def value(self, text):
-        """Return the API's text as Optuna's value. Raises ValueError."""
-        return 1 - float(text) if self.reverse else (self.number or str)(text)
+    def point(self, text):
+        """Return the coordinates of a value for the model. Raises ValueError outside."""
+        if self.values:
+            self.values.index(text)
+            return [0.7 * (text == value) for value in self.values]  # 1 apart
+        value = self.number(text)
+        if not self.low <= value <= self.high:
+            raise ValueError(text)
+        return [(self.scale(value) - self.start) / self.length]
 
 
 class Search:
     """What to try next: `ask` gives texts by name, `tell` takes what came of them."""
 
     def __init__(self, tuning, parents):  # noqa: D107
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.tuning, self.strategy = tuning, tuning.config["Strategy"]
         view = View(tuning.request)
-        self.space = {r["Name"]: Dimension(kind, r) for kind, r in view.ranges}
-        self.of = {name: item.distribution for name, item in self.space.items()}
+        self.tuning, self.strategy, self.most = tuning, view.strategy, view.most
+        self.space = {item["Name"]: Dimension(kind, item) for kind, item in view.ranges}
+        self.rng = np.random.default_rng(tuning.config.get("RandomSeed", 0))
+        self.seen = []  # (point, objective), the objective None while the job runs
         if self.strategy == "Grid":
-            self.grid = itertools.product(*(one.choices for one in self.of.values()))
-        seed, pruner = tuning.config.get("RandomSeed", 0), None
+            self.grid = itertools.product(*(one.values for one in self.space.values()))
         if self.strategy == "Hyperband":
-            self.most = view.most
-            pruner = optuna.pruners.HyperbandPruner(view.least, view.most, 3)
-        sampler = optuna.samplers.RandomSampler(seed)
-        if self.strategy == "Bayesian":
-            sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
-        self.study = optuna.create_study(
-            study_name=tuning.name,  # Hyperband draws its brackets from the name
-            direction="maximize" if tuning.maximize else "minimize",
-            sampler=sampler,
-            pruner=pruner or optuna.pruners.NopPruner(),
-        )
-        for hyper, objective in (found for parent in parents for found in parent.found):
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+            self.study = optuna.create_study(
+                study_name=tuning.name,  # Hyperband draws its brackets from the name
+                direction="maximize" if tuning.maximize else "minimize",
+                pruner=optuna.pruners.HyperbandPruner(view.least, view.most, 3),
+            )
+        for texts, objective in (found for parent in parents for found in parent.found):
             try:
-                old = {
-                    name: item.value(hyper[name]) for name, item in self.space.items()
-                }
-                old = {"params": old, "distributions": self.of, "value": objective}
-                self.study.add_trial(optuna.trial.create_trial(**old))
+                self.seen.append((self.point(texts), objective))
             except (KeyError, ValueError):
                 pass  # a job of the parent that lies outside this space
+
+    def point(self, texts):
+        """Return the coordinates of a combination of values."""
+        return [x for name, one in self.space.items() for x in one.point(texts[name])]
+
+    def draw(self):
+        """Return a combination at random, {name: text}."""
+        return {name: one.text(self.rng.random()) for name, one in self.space.items()}
 
     def ask(self):
         """Return (trial, {name: text}), or None after the last combination of a grid."""
         if self.strategy == "Grid":
-            point = next(self.grid, None)
-            return point and (None, dict(zip(self.space, point)))
-        trial = self.study.ask(self.of)
-        return trial, {k: item.text(trial.params[k]) for k, item in self.space.items()}
+            values = next(self.grid, None)
+            return values and (None, dict(zip(self.space, values)))
+        texts = self.draw()
+        known = [objective for _, objective in self.seen if objective is not None]
+        if self.strategy == "Bayesian" and len(known) >= STARTUP:
+            candidates = [self.draw() for _ in range(CANDIDATES)]
+            X = np.array([point for point, _ in self.seen])
+            # a job that still runs counts as middling, so that the next one goes elsewhere
+            mean = statistics.fmean(known)
+            y = np.array([mean if one is None else one for _, one in self.seen])
+            points = np.array([self.point(texts) for texts in candidates])
+            gain = expected_improvement(X, y if self.tuning.maximize else -y, points)
+            texts = candidates[int(gain.argmax())]
+        self.seen.append((self.point(texts), None))
+        return self.study.ask() if self.strategy == "Hyperband" else None, texts
 
     def hopeless(self, trial, values):
         """Return whether a job whose objective went through `values` shall stop.
@@ -157,16 +186,20 @@ class Search:
             map(statistics.fmean, curves)
         )
 
-    def tell(self, trial, job, objective):
+    def tell(self, trial, texts, job, objective):
         """Take what came of a trial; `objective` is None if the job reported none."""
-        from optuna.trial import TrialState
+        if trial:
+            from optuna.trial import TrialState
 
-        if trial and (objective is None or math.isnan(objective)):
-            self.study.tell(trial, state=TrialState.FAIL)
-        elif trial and job.hopeless:
-            self.study.tell(trial, state=TrialState.PRUNED)
-        elif trial:
-            self.study.tell(trial, objective)
+            lost = TrialState.PRUNED if job.hopeless else TrialState.FAIL
+            done = objective is not None and not job.hopeless
+            self.study.tell(trial, objective) if done else self.study.tell(
+                trial, state=lost
+            )
+        if self.strategy != "Grid":
+            self.seen.remove((self.point(texts), None))
+            if objective is not None:
+                self.seen.append((self.point(texts), objective))
 
 
 def parents_of(request):
@@ -183,7 +216,7 @@ def parents_of(request):
         ]
         total = [len(names) + len(t.static) for names, t in zip(tuned, (new, old))]
         algorithm, data = (
-            [t.definition[key] for t in (new, old)]
+            [t.definition.get(key) for t in (new, old)]
             for key in ("AlgorithmSpecification", "InputDataConfig")
         )
         images = [one.get("TrainingImage") for one in algorithm]
@@ -241,10 +274,10 @@ def create_hyper_parameter_tuning_job(request):
     for member in ("Autotune", "TrainingJobDefinitions"):
         if member in request:
             raise NotImplementedError(f"The sandbox's tuning jobs have no {member}.")
-    if "ConvergenceDetected" in criteria or "MaxRuntimeInSeconds" in limits:
+    if "ConvergenceDetected" in criteria:
         raise NotImplementedError(
-            "The sandbox ends a tuning job by its number of jobs, its target or its jobs "
-            "that do not improve, not by time or convergence."
+            "The sandbox ends a tuning job by its number of jobs, its time, its target or "
+            "its jobs that do not improve, not by convergence."
         )
     parents = parents_of(request)
     description = {key: value for key, value in request.items() if key != "Tags"}
@@ -257,15 +290,18 @@ def create_hyper_parameter_tuning_job(request):
     set_status(tuning, "InProgress")
     emit_state(tuning)
     left = limits.get("MaxNumberOfTrainingJobs", math.inf)
+    until = time.monotonic() + limits.get("MaxRuntimeInSeconds", math.inf)
     while left > 0 and not tuning.stopped and not reached(tuning, criteria):
         # what runs side by side on AWS knows nothing of each other
         wanted = min(left, limits["MaxParallelTrainingJobs"])
         batch = [point for point in (search.ask() for _ in range(wanted)) if point]
-        for told in [
-            (t, *run_trial(tuning, search, t, texts, plain)) for t, texts in batch
-        ]:
-            search.tell(*told)
-        left -= len(batch) or left
+        ran = [
+            (t, texts, run_trial(tuning, search, t, texts, plain)) for t, texts in batch
+        ]
+        for trial, texts, (job, objective) in ran:
+            search.tell(trial, texts, job, objective)
+        left = left - len(batch) if batch else 0  # a grid comes to its end
+        tuning.stopped = tuning.stopped or time.monotonic() > until
     finish(tuning, parents)
     return pick(tuning.description, "HyperParameterTuningJobArn")
 
@@ -282,7 +318,8 @@ def run_trial(tuning, search, trial, texts, plain):
         tuning.description["HyperParameterTuningJobArn"],
     )
     values = job.metrics.get(tuning.metric, [])
-    failed = job.description["TrainingJobStatus"] == "Failed" or not values
+    failed = job.description["TrainingJobStatus"] == "Failed"
+    failed = failed or not values or not math.isfinite(values[-1])
     objective = None if failed else values[-1]
     times = "CreationTime TrainingStartTime TrainingEndTime"
     told = f"TrainingJobName TrainingJobArn {times} TrainingJobStatus FailureReason"
