@@ -43,7 +43,7 @@ def install():
     stamp, wanted = VENV / "installed", fingerprint(pins)
     if stamp.exists() and stamp.read_text() == wanted and PYTHON.exists():
         return
-    print("Installing into .venv (about 2.7 GB, once, a few minutes) ...", flush=True)
+    print("Installing into .venv (about 2.8 GB, once, a few minutes) ...", flush=True)
     if not PYTHON.exists():
         try:
             venv.create(VENV, with_pip=True)

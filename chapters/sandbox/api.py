@@ -1,0 +1,218 @@
+"""Who answers a request: the sandbox, moto's store, or nobody."""
+
+import copy
+import functools
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+
+import boto3
+from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+from botocore.handlers import BUILTIN_HANDLERS
+from moto import mock_aws
+from moto.moto_api._internal import mock_random
+from moto.sagemaker.responses import SageMakerResponse
+
+from . import validation
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+ROLE, BUCKET = "SageMakerExecutionRole", f"sagemaker-{REGION}-{ACCOUNT}"
+# What moto truly does with these is to store them and give them back; elsewhere it invents results.
+STORED = (
+    "Cluster Domain EndpointConfig Experiment Model ModelCard ModelCardVersion "
+    "ModelPackage ModelPackageGroup Pipeline Tag Trial TrialComponent"
+).split()
+SEARCHED = ("Experiment", "ExperimentTrial", "ExperimentTrialComponent")
+
+answers = {}  # operation in snake case: function(request) -> answer
+_seconds = itertools.count()
+
+
+class Refused(Exception):
+    """AWS would answer with this error: a message, an error code and further members of the answer."""
+
+    def __init__(self, message, code="ValidationException", **more):  # noqa: D107
+        super().__init__(message)
+        self.answer = {"Error": {"Code": code, "Message": message}, **more}
+
+
+def answer(function):
+    """Register a function(request: dict) -> dict for the API operation of its name; a decorator."""
+    answers[function.__name__] = function
+    return function
+
+
+def now():
+    """Return the next second of the sandbox's calendar, a datetime in UTC."""
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_seconds))
+
+
+def arn(kind, name):
+    """Return the ARN of a SageMaker resource."""
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
+
+
+@functools.cache
+def client(service):
+    """Return one boto3 client per service, for the sandbox's own calls."""
+    return boto3.client(service, region_name=REGION)
+
+
+def emit(kind, source, detail):
+    """Send the state-change event of a resource to EventBridge, as its ARN `source` would.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+    """
+
+    def milliseconds(date):
+        return int(date.timestamp() * 1000)
+
+    event = {
+        "Source": "aws.sagemaker",
+        "DetailType": f"SageMaker {kind} State Change",
+        "Resources": [source],
+    }
+    client("events").put_events(
+        Entries=[event | {"Detail": json.dumps(detail, default=milliseconds)}]
+    )
+
+
+def write_log(group, stream, lines):
+    """Store lines in CloudWatch Logs, in a new stream of that name."""
+    logs = client("logs")
+    if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+        logs.create_log_group(logGroupName=group)
+    if logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)[
+        "logStreams"
+    ]:
+        logs.delete_log_stream(logGroupName=group, logStreamName=stream)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    stamp = int(datetime.now().timestamp() * 1000)  # CloudWatch takes no old events
+    events = [{"timestamp": stamp, "message": line} for line in lines if line.strip()]
+    for first in range(0, len(events), 1000):
+        logs.put_log_events(
+            logGroupName=group,
+            logStreamName=stream,
+            logEvents=events[first : first + 1000],
+        )
+
+
+def pick(record, names):
+    """Return the members of a dict that `names`, words, name and that it has."""
+    return {name: record[name] for name in names.split() if name in record}
+
+
+def listed(items, request, noun, default="CreationTime", **more):
+    """Return the items (dicts) that a list request asks for, and the next page's token.
+
+    `noun` begins the members for name and status; `default` is the SortBy of requests
+    without one; `more` has functions of an item for further SortBy values, of which
+    items without a value are left out. Raises NotImplementedError for other filters.
+    """
+    known = "NameContains StatusEquals SortBy SortOrder MaxResults NextToken"
+    known += " HyperParameterTuningJobName"
+    if other := sorted(request.keys() - set(known.split())):
+        raise NotImplementedError(f"The sandbox's lists have no {', '.join(other)}.")
+    part, status = request.get("NameContains", ""), request.get("StatusEquals")
+    keys = {"Name": f"{noun}Name", "Status": f"{noun}Status"}
+    sort = request.get("SortBy", default)
+    key = more.get(sort) or (lambda item: item[keys.get(sort, sort)])
+    chosen = [i for i in items if part in i[f"{noun}Name"] and key(i) is not None]
+    chosen = [i for i in chosen if status in (None, i[f"{noun}Status"])]
+    chosen.sort(key=key, reverse=request.get("SortOrder") == "Descending")
+    start = int(request.get("NextToken", 0))
+    end = start + request.get("MaxResults", 10)
+    token = {"NextToken": str(end)} if end < len(chosen) else {}
+    return chosen[start:end], token
+
+
+def _remember(params, context, **_):
+    body = {"Body": params["Body"]} if "Body" in params else {}  # may be an open file
+    context["request"] = (
+        copy.deepcopy({key: value for key, value in params.items() if key != "Body"})
+        | body
+    )
+
+
+def _reply(model, context, request_signer, **_):
+    """Answer a call, or return None to let moto do it."""
+    request, operation, name = context["request"], model.name, xform_name(model.name)
+    try:
+        validation.check(model, request, Refused)
+        if request_signer.region_name != REGION:
+            raise NotImplementedError(
+                f"The sandbox has one region for SageMaker, {REGION}."
+            )
+        if name in answers:
+            return AWSResponse("", 200, {}, None), copy.deepcopy(answers[name](request))
+    except Refused as refused:
+        return AWSResponse("", 400, {}, None), refused.answer
+    noun = operation[len(name.partition("_")[0]) :]
+    stored = (
+        noun in STORED
+        or noun.removesuffix("s") in STORED
+        or noun.endswith("TrialComponent")
+    )
+    found = operation == "Search" and request["Resource"] in SEARCHED
+    metrics = model.service_model.service_name == "sagemaker-metrics"
+    if metrics or hasattr(SageMakerResponse, name) and (stored or found):
+        return None
+    raise NotImplementedError(
+        f"{operation}: the request is valid, but the sandbox cannot do this for real."
+    )
+
+
+def _check_targets(params, **_):
+    for target in params["Targets"]:
+        if target["Arn"].split(":")[2] not in ("sqs", "logs", "events"):
+            raise NotImplementedError(
+                f"EventBridge in the sandbox delivers to SQS and log groups, not to {target['Arn']}."
+            )
+
+
+def _package_event(parsed, **_):
+    if name := parsed.get("ModelPackageArn"):
+        package = client("sagemaker").describe_model_package(ModelPackageName=name)
+        wanted = "ModelPackageGroupName ModelPackageVersion ModelPackageArn"
+        emit("Model Package", name, pick(package, wanted + " ModelApprovalStatus"))
+
+
+def _settle(parsed, **_):
+    if (
+        "ResponseMetadata" in parsed
+    ):  # request identifiers, dates and servers change from run to run
+        parsed["ResponseMetadata"] = {
+            "HTTPStatusCode": parsed["ResponseMetadata"].get("HTTPStatusCode")
+        }
+
+
+def start():
+    """Put moto and the sandbox in front of every session made from now on.
+
+    Returns the ARN of a role and the name of a bucket that exist.
+    """
+    for service in ("sagemaker", "sagemaker-runtime", "sagemaker-metrics"):
+        BUILTIN_HANDLERS.append((f"before-parameter-build.{service}", _remember))
+        BUILTIN_HANDLERS.append((f"before-call.{service}", _reply))
+    for operation in ("CreateModelPackage", "UpdateModelPackage"):
+        BUILTIN_HANDLERS.append((f"after-call.sagemaker.{operation}", _package_event))
+    BUILTIN_HANDLERS.append(
+        ("before-parameter-build.events.PutTargets", _check_targets)
+    )
+    BUILTIN_HANDLERS.append(("after-call", _settle))
+    mock_aws(config={"core": {"mock_credentials": False}}).start()
+    mock_random.seed(0)  # the same identifiers on every run
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    role = client("iam").create_role(
+        RoleName=ROLE,
+        AssumeRolePolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [trust]}
+        ),
+    )
+    client("s3").create_bucket(Bucket=BUCKET)
+    return role["Role"]["Arn"], BUCKET
