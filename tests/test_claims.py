@@ -139,10 +139,10 @@ def test_the_ledger_is_sound():
 
 
 def test_a_claim_is_decided_when_its_chapter_is_written():
-    written = {number(path) for path in CHAPTERS}
+    written = {number(path) for path in CHAPTERS}  # some have no claims of their own
     assert {
         claim["chapter"] for claim in claims() if claim["status"] == "decided"
-    } == written
+    } == written & {claim["chapter"] for claim in claims()}
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

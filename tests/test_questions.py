@@ -90,6 +90,7 @@ def test_questions(path):
 # chapter and question number: the key, computed here from its definition
 tp, fp, fn = 30, 10, 30
 NUMERIC = {
+    ("141.1", 4): f"{600 * 2 * 0.36 / 3600:.2f} dollars",
     ("144", 1): f"It stays {32 * (5 * 5 * 3 + 1):,}.",
     ("144", 4): f"{8 * (3 * 3 * 16 + 1):,}",
     ("144", 5): f"{1 + 3 * (3 - 1)} pixels",

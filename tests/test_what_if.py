@@ -7,6 +7,15 @@ from notebooks import CHAPTERS, code_cells, number, read, tags
 
 # chapter: the cells that its what-if needs, the line with the constant, and other lines with what must be printed then
 CASES = {
+    "141.1": (
+        [],
+        "DISCOUNT, LOST_HOURS = 0.6, 2",
+        {
+            "DISCOUNT, LOST_HOURS = 0.6, 14": "cheaper: True",
+            "DISCOUNT, LOST_HOURS = 0.6, 16": "cheaper: False",
+            "DISCOUNT, LOST_HOURS = 0.9, 20": "cheaper: True",
+        },
+    ),
     "144": (
         ["setup", "load", "scenes", "draw", "classic"],
         "FROM, TO = 0, 17",
