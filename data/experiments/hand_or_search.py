@@ -17,7 +17,7 @@ on the days of choice.
 import numpy as np
 import optuna
 import xgboost
-from experiments.configurations import DATA, DAYS, RANGES, X, customer, draw, scores, y
+from experiments.configurations import DAYS, RANGES, X, customer, draw, scores, y
 from sklearn.metrics import average_precision_score
 
 WAYS = ["defaults", "one at a time", "random", "bayesian"]

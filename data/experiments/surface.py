@@ -11,7 +11,7 @@ times the best eta at the most rounds.
 
 import numpy as np
 import xgboost
-from experiments.configurations import DAYS, DEFAULTS, DATA, X, customer, y
+from experiments.configurations import DATA, DAYS, DEFAULTS, X, customer, y
 from sklearn.metrics import average_precision_score
 
 ETAS = np.geomspace(0.003, 1, 25).round(4).tolist()
