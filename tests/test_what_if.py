@@ -43,6 +43,14 @@ CASES = {
         "NOISE = 0.2",
         {"NOISE = 0": "ahead: True", "NOISE = 0.1": "ahead: False"},
     ),
+    "154": (
+        ["setup", "replay"],
+        "LOW, HIGH = 0.05, 0.5",
+        {
+            "LOW, HIGH = 0.05, 0.5": "ahead: True",
+            "LOW, HIGH = 0.2, 1": "ahead: False",
+        },
+    ),
 }
 
 
