@@ -125,7 +125,7 @@ def code(notebook):
         for c in code_cells(notebook)
         if "hide-input" not in tags(c) and "request = {" not in c.source
     ]
-    if shown and statistics.median(shown) > 10:
+    if shown and statistics.median(shown) > 11:
         problems.append(
             f"half of the code cells that are not folded have more than {statistics.median(shown)} lines"
         )
