@@ -68,7 +68,7 @@ def need_data():
         named.update(re.findall(r"\.\./(data/[\w/]+\.\w+)", text))
     missing = ", ".join(sorted(name for name in named if not (ROOT / name).exists()))
     if missing:
-        stop(f"missing: {missing}; `git checkout -- data` or a fresh copy brings them back.")
+        stop(f"missing: {missing}; `git checkout -- data` or a new copy has them.")
 
 
 def book():
