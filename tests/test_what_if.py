@@ -51,6 +51,16 @@ CASES = {
             "LOW, HIGH = 0.2, 1": "ahead: False",
         },
     ),
+    "163": (
+        [],
+        "DEVICES, GBIT = 8, 100",
+        {
+            "DEVICES, GBIT = 8, 25": "faster than one GPU: False",
+            "DEVICES, GBIT = 1024, 25": "faster than one GPU: False",
+            "DEVICES, GBIT = 8, 400": "each used to 67%",
+            "DEVICES, GBIT = 64, 400": "each used to 18%",
+        },
+    ),
 }
 
 
