@@ -167,11 +167,11 @@ class Aws:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-            return {name: tar.extractfile(name).read() for name in tar.getnames()}
+            return {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}
 
-    def log(self, name):
+    def log(self, name, host="algo-1"):
         logs = boto3.client("logs").get_log_events(
-            logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=f"{name}/algo-1"
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=f"{name}/{host}"
         )
         return [event["message"] for event in logs["events"]]
 
@@ -411,6 +411,174 @@ def test_events_reach_a_queue(aws):
         )
 
 
+# Training jobs on several hosts
+
+MEET = """
+import json, os, socket, time
+host, rank = os.environ["SM_CURRENT_HOST"], int(os.environ["SM_CURRENT_HOST_RANK"])
+master = os.environ["SM_MASTER_ADDR"], int(os.environ["SM_MASTER_PORT"])
+if rank == 0:
+    server = socket.create_server(master)
+    got = server.accept()[0].recv(9).decode()
+else:
+    for _ in range(200):
+        try:
+            got = ""
+            socket.create_connection(master).sendall(b"41")
+            break
+        except ConnectionRefusedError:  # not yet there
+            time.sleep(0.02)
+print(f"{host} val={rank}.5")
+contract = {key: value for key, value in os.environ.items() if key.startswith("SM_")}
+contract["files"] = sorted(os.listdir(os.environ["SM_CHANNEL_TRAIN"]))
+contract["file"] = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+os.mkdir("/opt/ml/model/parts")
+for path in ("model/got", f"model/parts/{host}", f"output/data/{host}"):
+    with open(f"/opt/ml/{path}", "w") as file:
+        file.write(got if path == "model/got" else json.dumps(contract))
+"""
+
+
+def several(aws, name, script, count=2, **changes):
+    """Returns the request of a script's job on several hosts."""
+    aws.put(f"code/{name}.tar.gz", archive(train=script))
+    code = {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/{name}.tar.gz"}
+    request = aws.job(name, code, **changes)
+    return at(request, "ResourceConfig.InstanceCount", count)
+
+
+def train(aws, name, *arguments, **changes):
+    """Runs a job on several hosts; returns its description, its seconds and whether all its processes have ended."""
+    from sandbox import jobs
+
+    started = time.monotonic()
+    aws.sm.create_training_job(**several(aws, name, *arguments, **changes))
+    seconds = time.monotonic() - started
+    ended = [host.process.returncode is not None for host in jobs.jobs[name].hosts]
+    return aws.sm.describe_training_job(TrainingJobName=name), seconds, all(ended)
+
+
+def test_hosts_meet(aws):
+    for letter in "abc":
+        aws.put(f"data/sharded/{letter}.csv", b"1")
+    channel = aws.channel("train", "data/sharded/")
+    channel["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+    job, _, ended = train(aws, "meet", MEET, InputDataConfig=[channel])
+    assert job["TrainingJobStatus"] == "Completed" and ended
+    names = ["algo-1", "algo-2"]
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    output = aws.unpacked(uri.replace("model.tar", "output.tar"))
+    assert sorted(output) == names
+    model = aws.unpacked(uri)
+    assert model.keys() == {"got", "parts/algo-1", "parts/algo-2"}
+    assert model["got"] == b"41"  # sent by algo-2, kept by algo-1
+    assert [aws.log("meet", name) for name in names] == [
+        ["algo-1 val=0.5"],
+        ["algo-2 val=1.5"],
+    ]
+    assert job["FinalMetricDataList"][0]["Value"] in (0.5, 1.5)
+    found = [json.loads(output[name]) for name in names]
+    for rank, (name, contract) in enumerate(zip(names, found)):
+        assert contract["SM_CURRENT_HOST"] == contract["file"]["current_host"] == name
+        assert json.loads(contract["SM_HOSTS"]) == contract["file"]["hosts"] == names
+        assert contract["SM_CURRENT_HOST_RANK"] == str(rank)
+        assert contract["SM_HOST_COUNT"] == "2"
+        assert contract["file"]["current_instance_type"] == "ml.m5.large"
+    assert [contract["files"] for contract in found] == [["a.csv", "c.csv"], ["b.csv"]]
+    assert len({contract["SM_MODEL_DIR"] for contract in found}) == 2
+    assert len({contract["SM_MASTER_PORT"] for contract in found}) == 1
+
+
+def test_every_host_has_all_data(aws):
+    script = "import os; print(os.listdir('/opt/ml/input/data/train'))"
+    train(aws, "replicated", script)
+    for host in ("algo-1", "algo-2"):
+        assert aws.log("replicated", host) == ["['part.csv']"]
+
+
+def test_a_host_fails(aws):
+    script = """
+import os, time
+print("here")
+if os.environ["SM_CURRENT_HOST"] == "algo-2":
+    raise ValueError("no beans")
+time.sleep(60)
+"""
+    job, seconds, ended = train(aws, "host-fails", script)
+    assert job["TrainingJobStatus"] == "Failed" and seconds < 30 and ended
+    assert job["ModelArtifacts"] == {}
+    assert 'ErrorMessage "ValueError: no beans"' in job["FailureReason"]
+    assert job["FailureReason"].endswith("exit code: 1")
+    assert aws.log("host-fails", "algo-2")[0] == "here"
+
+
+SLOW = "import time; print('val=1'); time.sleep(60)"
+
+
+def test_hosts_are_stopped_by_their_time(aws):
+    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    job, seconds, ended = train(aws, "slow-hosts", SLOW, 3, **limit)
+    assert job["SecondaryStatus"] == "MaxRuntimeExceeded" and ended
+    assert 1 <= seconds < 30
+    for host in ("algo-1", "algo-2", "algo-3"):
+        assert aws.log("slow-hosts", host) == ["val=1"]
+
+
+def test_hosts_are_stopped_by_a_call(aws):
+    from sandbox import jobs
+
+    thread = threading.Thread(target=train, args=(aws, "call-hosts", SLOW))
+    thread.start()
+    while "call-hosts" not in jobs.jobs or not jobs.jobs["call-hosts"].metrics:
+        time.sleep(0.02)
+    aws.sm.stop_training_job(TrainingJobName="call-hosts")
+    thread.join(30)
+    job = aws.sm.describe_training_job(TrainingJobName="call-hosts")
+    assert job["SecondaryStatus"] == "Stopped"
+    hosts = jobs.jobs["call-hosts"].hosts
+    assert [host.process.returncode is not None for host in hosts] == [True, True]
+
+
+def test_hosts_are_stopped_early_or_interrupted(aws):
+    from sandbox import jobs
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    job = jobs.launch(several(aws, "early-hosts", SLOW), lambda *_: True)
+    assert job.description["SecondaryStatus"] == "Stopped" and job.hopeless
+    with pytest.raises(KeyboardInterrupt):
+        jobs.launch(several(aws, "interrupted", SLOW), interrupt)
+    for host in job.hosts + jobs.jobs["interrupted"].hosts:
+        assert host.process.wait(10)
+
+
+def test_checkpoints_of_several_hosts(aws):
+    script = """
+import os
+with open(f"/opt/ml/checkpoints/{os.environ['SM_CURRENT_HOST']}", "a") as file:
+    file.write("x")
+"""
+    config = {"CheckpointConfig": {"S3Uri": f"s3://{aws.bucket}/hosts"}}
+    for name in ("hosts-first", "hosts-second"):
+        train(aws, name, script, **config)
+    for key in ("algo-1", "algo-2"):
+        # the other host's old copy does not come back
+        body = aws.s3.get_object(Bucket=aws.bucket, Key=f"hosts/{key}")["Body"]
+        assert body.read() == b"xx"
+
+
+def test_a_tuning_job_of_several_hosts(aws):
+    request = aws.tuning(
+        "hosts",
+        ResourceLimits=dict(MaxNumberOfTrainingJobs=2, MaxParallelTrainingJobs=1),
+    )
+    path = "TrainingJobDefinition.ResourceConfig.InstanceCount"
+    tuned, jobs = aws.tune(at(request, path, 2))
+    assert right_best(tuned, jobs)
+    assert aws.log(jobs[0]["TrainingJobName"], "algo-2")[-1].startswith("epoch=9")
+
+
 # The built-in XGBoost, and endpoints
 
 
@@ -520,6 +688,9 @@ def test_xgboost_trains_and_predicts(aws, xgboost_job, tmp_path):
                 "InputDataConfig": [aws.channel("train", "xgb")],
             }
         )
+    with pytest.raises(NotImplementedError, match="XGBoost on one host"):
+        two = at(request, "ResourceConfig.InstanceCount", 2)
+        aws.sm.create_training_job(**two | {"TrainingJobName": "two"})
 
 
 def test_xgboost_is_tuned(aws, xgboost_job):
@@ -1164,7 +1335,18 @@ def test_every_rule_has_a_source(aws):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        ("ResourceConfig.InstanceCount", 2, "one host"),
+        ("ResourceConfig.InstanceCount", 9, "at most 8 hosts"),
+        (
+            "ResourceConfig.InstanceGroups",
+            [
+                {
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 2,
+                    "InstanceGroupName": "a",
+                }
+            ],
+            "hosts of one kind",
+        ),
         ("AlgorithmSpecification.TrainingInputMode", "Pipe", "input modes"),
         ("InputDataConfig.0.CompressionType", "Gzip", "as it is"),
         (

@@ -3,7 +3,6 @@
 import gzip
 import io
 import tarfile
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 
@@ -36,10 +35,13 @@ def read(uri):
     return client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def download(uri, folder):
-    """Copy the objects under an S3 prefix into a folder; paths are relative to the prefix's last folder."""
+def download(uri, folder, part=slice(None)):
+    """Copy the objects under an S3 prefix into a folder; paths are relative to the prefix's last folder.
+
+    Of the objects in the order of their keys, `part` chooses some.
+    """
     bucket, prefix = split(uri)
-    for key in find(uri):
+    for key in find(uri)[part]:
         inside = key.startswith(prefix.rstrip("/") + "/")
         name = (
             key[len(prefix.rstrip("/")) :].lstrip("/")
@@ -54,19 +56,21 @@ def download(uri, folder):
             target.write_bytes(read(f"s3://{bucket}/{key}"))
 
 
-def upload(folder, uri):
-    """Copy all files of a folder to an S3 prefix."""
-    bucket, prefix = split(uri.rstrip("/"))
-    for path in sorted(Path(folder).rglob("*")):
-        if path.is_file():
-            key = f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
-            client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+def upload(pairs):
+    """Copy all files of folders to S3 prefixes, pairs of (folder, URI); of equal keys the newest file counts."""
+    files = [(p, *pair) for pair in pairs for p in sorted(pair[0].rglob("*"))]
+    files = [file for file in files if file[0].is_file()]
+    for path, folder, uri in sorted(files, key=lambda file: file[0].stat().st_mtime_ns):
+        bucket, prefix = split(uri.rstrip("/"))
+        key = f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
+        client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
 
 
-def upload_archive(folder, uri):
-    """Store a folder as a tar.gz file, without dates, so that the same files give the same bytes.
+def upload_archive(folders, uri):
+    """Store folders as one tar.gz file, without dates, so that the same files give the same bytes.
 
-    Returns the URI, or None for an empty folder, which is not stored.
+    Of files with equal names the first folder's counts.
+    Returns the URI, or None if all folders are empty; then nothing is stored.
     """
 
     def undated(member):
@@ -74,14 +78,17 @@ def upload_archive(folder, uri):
         member.uname = member.gname = ""
         return member
 
-    names = sorted(path.name for path in folder.iterdir())
-    if not names:
+    found = {}
+    for folder in folders:
+        for path in folder.rglob("*"):
+            found.setdefault(path.relative_to(folder), path)
+    if not found:
         return None
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as zipped:
         with tarfile.open(fileobj=zipped, mode="w") as tar:
-            for name in names:
-                tar.add(folder / name, arcname=name, filter=undated)
+            for name, path in sorted(found.items()):
+                tar.add(path, name.as_posix(), recursive=False, filter=undated)
     bucket, key = split(uri)
     client("s3").put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())
     return uri

@@ -1,12 +1,15 @@
 """Training jobs: they run their script, under the contract of SageMaker's containers.
 
 Sources: https://github.com/aws/sagemaker-training-toolkit (variables, arguments, errors),
-https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html (folders).
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html (folders),
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html (one archive of all hosts).
 """
 
 import json
 import os
+import queue
 import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -21,6 +24,7 @@ from . import files, guard
 from .api import REGION, Refused, answer, arn, emit, listed, now, pick, write_log
 
 GRACE = 120  # seconds from SIGTERM to SIGKILL, as documented for StopTrainingJob
+MOST_HOSTS = 8  # of one job: each is a process with libraries of its own in memory
 # member of the request: its S3 location, its default folder, what SageMaker appends
 SYNCED = {
     "CheckpointConfig": ("S3Uri", "/opt/ml/checkpoints", ""),
@@ -38,14 +42,27 @@ jobs = {}  # name: Job
 
 
 @dataclass
+class Host:
+    """A host of a training job: a process, with a folder that stands for /opt/ml."""
+
+    ml: Path
+    command: list
+    environment: dict
+    synced: list  # (folder, URI) to store
+    lines: list  # what the script printed
+    process: subprocess.Popen | None = None
+
+
+@dataclass
 class Job:
-    """A training job: its request, what describe tells, its metrics and its process."""
+    """A training job: its request, what describe tells, its metrics and its hosts."""
 
     request: dict
     description: dict
+    lines: dict  # name of a host: what its script printed
     metrics: dict = field(default_factory=dict)  # name: values, in order
-    lines: list = field(default_factory=list)  # what the script printed
-    process: subprocess.Popen | None = None
+    hosts: list = field(default_factory=list)  # from their start on
+    failed: Host | None = None  # the first host that failed by itself
     ended: str = ""  # the secondary status with which it was told to end
     hopeless: bool = False  # early stopping told it so
 
@@ -70,9 +87,12 @@ def check(request):
     types = [c.get("ContentType", "").partition(";")[0] for c in channels]
     packed = [c.get("CompressionType", "None") for c in channels]
     compressed = request["OutputDataConfig"].get("CompressionType", "GZIP")
-    several = resources.get("InstanceCount", 1) > 1 or "InstanceGroups" in resources
+    mixed = {"InstanceGroups", "InstancePreferences"} & resources.keys()
+    count = resources.get("InstanceCount", 1)
     for broken, limit in (
-        (several, "runs a job on one host"),
+        (mixed, "has hosts of one kind, of InstanceType"),
+        (count > MOST_HOSTS, f"runs a job on at most {MOST_HOSTS} hosts"),
+        (builtin and count > 1, "runs the built-in XGBoost on one host"),
         (
             any(s.get("S3DataType") != "S3Prefix" for s in sources),
             "reads S3 prefixes only",
@@ -146,14 +166,17 @@ def launch(request, watch=lambda *_: False, tuning_arn=None):
     }
     if tuning_arn:
         description["TuningJobArn"] = tuning_arn
-    jobs[name] = job = Job(request, description)
+    count = request.get("ResourceConfig", {}).get("InstanceCount", 1)
+    lines = {f"algo-{number}": [] for number in range(1, max(count, 1) + 1)}
+    jobs[name] = job = Job(request, description, lines)
     take_warm_pool(job)
     move(job, "Starting", "Preparing the instances for training")
     emit_state(job)
     with tempfile.TemporaryDirectory() as folder:
-        run(job, Path(folder).resolve() / "ml", watch)
+        run(job, Path(folder).resolve(), watch)
     description["TrainingEndTime"] = description["LastModifiedTime"] = now()
-    write_log("/aws/sagemaker/TrainingJobs", f"{name}/algo-1", job.lines)
+    for host, lines in job.lines.items():
+        write_log("/aws/sagemaker/TrainingJobs", f"{name}/{host}", lines)
     emit_state(job)
     return job
 
@@ -206,36 +229,41 @@ def take_warm_pool(job):
         job.description["WarmPoolStatus"] = free
 
 
-def run(job, ml, watch):
-    """Fill /opt/ml, run the script, store what it leaves, and set the final status.
+def run(job, folder, watch):
+    """Fill /opt/ml of every host, run the script there, store what it leaves, and set the final status.
 
-    The folder `ml` stands for /opt/ml.
+    In `folder` each host gets a folder that stands for its /opt/ml.
     """
     name, output = job.request["TrainingJobName"], job.request["OutputDataConfig"]
     move(job, "Downloading", "Downloading input data")
     try:
-        command, environment, synced = prepare(job.request, ml)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        hosts = [prepare(job, host, folder / host, port) for host in job.lines]
     except (ClientError, tarfile.TarError, OSError) as error:
         fail(job, f"framework error: {type(error).__name__}: {error}")
         return
     move(job, "Training", "Training image download completed. Training in progress.")
     job.description["TrainingStartTime"] = job.description["LastModifiedTime"]
-    execute(job, command, environment, ml, watch)
+    execute(job, hosts, watch)
     move(job, "Uploading", "Uploading generated training model")
-    for folder, uri in synced:
-        files.upload(folder, uri)
+    files.upload([pair for host in hosts for pair in host.synced])
     target = f"{output['S3OutputPath'].rstrip('/')}/{name}/output"
-    files.upload_archive(ml / "output/data", f"{target}/output.tar.gz")
+    data, models = (
+        [host.ml / part for host in hosts] for part in ("output/data", "model")
+    )
+    files.upload_archive(data, f"{target}/output.tar.gz")
     stamp = job.description["LastModifiedTime"]
     job.description["FinalMetricDataList"] = [
         {"MetricName": metric, "Value": values[-1], "Timestamp": stamp}
         for metric, values in job.metrics.items()
     ]
-    if job.process.returncode and not job.ended:
-        fail(job, reason(job, ml, command))
+    if job.failed:
+        fail(job, reason(job.failed))
         return
     if not job.hopeless:
-        model = files.upload_archive(ml / "model", f"{target}/model.tar.gz")
+        model = files.upload_archive(models, f"{target}/model.tar.gz")
         job.description["ModelArtifacts"] = {"S3ModelArtifacts": model} if model else {}
     if job.ended:
         move(job, job.ended, "Training job stopped", "Stopped")
@@ -243,20 +271,25 @@ def run(job, ml, watch):
         move(job, "Completed", "Training job completed", "Completed")
 
 
-def reason(job, ml, command):
+def reason(host):
     """Return why a script failed: its failure file, or its last line, an exception's."""
-    code, failure = job.process.returncode, ml / "output/failure"
+    code, failure = host.process.returncode, host.ml / "output/failure"
     if failure.exists():
         return f"{failure.read_text()}, exit code: {code}"
-    last = next((line for line in reversed(job.lines) if line.strip()), "")
-    shown = " ".join(["python", Path(command[1]).name, *command[2:]])
-    shown = shown.replace(ml.as_posix(), "/opt/ml")
+    last = next((line for line in reversed(host.lines) if line.strip()), "")
+    shown = " ".join(["python", Path(host.command[1]).name, *host.command[2:]])
+    shown = shown.replace(host.ml.as_posix(), "/opt/ml")
     told = f'ErrorMessage "{last}"\nCommand "{shown}", exit code: {code}'
     return f"ExecuteUserScriptError:\nExitCode {code}\n{told}"
 
 
-def prepare(request, ml):
-    """Fill /opt/ml; return the command, its environment, and (folder, URI) to store."""
+def prepare(job, host, ml, port):
+    """Fill /opt/ml of the host of that name; return the Host.
+
+    With ShardedByS3Key each of n hosts gets about 1/n of the objects of a channel:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html.
+    """
+    request, hosts = job.request, list(job.lines)
     for folder in ("code", "model", "input/config", "output/data"):
         (ml / folder).mkdir(parents=True)
 
@@ -277,7 +310,11 @@ def prepare(request, ml):
         (special if own else hyper)[key] = decode(local(value))
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input/data" / channel["ChannelName"]
-        files.download(channel["DataSource"]["S3DataSource"]["S3Uri"], folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        data = channel["DataSource"]["S3DataSource"]
+        sharded = data.get("S3DataDistributionType") == "ShardedByS3Key"
+        part = slice(hosts.index(host), None, len(hosts)) if sharded else slice(None)
+        files.download(data["S3Uri"], folder, part)
         channels[channel["ChannelName"]] = str(folder)
     source, program = special.get("sagemaker_submit_directory", ""), XGBOOST
     if "sagemaker_program" in special:
@@ -286,17 +323,15 @@ def prepare(request, ml):
     options = {"-" * min(len(key), 2) + key: str(value) for key, value in hyper.items()}
     arguments = [part for option in options.items() for part in option]
 
-    hosts = {"current_host": "algo-1", "hosts": ["algo-1"]}
+    variables, resources = neighbours(request, hosts, host, port)
     config = {
         "hyperparameters": request.get("HyperParameters", {}),
-        "resourceconfig": hosts,
+        "resourceconfig": resources,
     }
     for file, content in config.items():
         (ml / f"input/config/{file}.json").write_text(json.dumps(content))
-    variables = {
+    variables |= {
         "CHANNELS": sorted(channels),
-        "CURRENT_HOST": "algo-1",
-        "HOSTS": ["algo-1"],
         "HPS": hyper,
         "INPUT_DIR": str(ml / "input"),
         "INPUT_CONFIG_DIR": str(ml / "input/config"),
@@ -327,7 +362,27 @@ def prepare(request, ml):
             value if isinstance(value, str) else json.dumps(value)
         )
     environment |= {k: local(v) for k, v in request.get("Environment", {}).items()}
-    return [sys.executable, str(program), *arguments], environment, synced
+    command = [sys.executable, str(program), *arguments]
+    return Host(ml, command, environment, synced, job.lines[host])
+
+
+def neighbours(request, hosts, host, port):
+    """Return by what a host knows the others: SM_ variables, and the content of resourceconfig.json.
+
+    Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+    (the file), and container_drivers/scripts/environment.py of https://github.com/aws/sagemaker-python-sdk, version 3
+    (rank, count, address and port).
+    """
+    kind = request.get("ResourceConfig", {}).get("InstanceType")
+    resources = {"current_host": host, "current_instance_type": kind, "hosts": hosts}
+    resources["network_interface_name"] = "lo"
+    variables = {key.upper(): value for key, value in resources.items()}
+    variables |= {"CURRENT_HOST_RANK": hosts.index(host), "HOST_COUNT": len(hosts)}
+    variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    name = "homogeneousCluster"
+    group = {"instance_group_name": name, "instance_type": kind, "hosts": hosts}
+    resources |= {"current_group_name": name, "instance_groups": [group]}
+    return variables, resources
 
 
 def decode(text):
@@ -346,28 +401,59 @@ def unpack_code(uri, ml, folder):
         path.write_text(text, encoding="utf8")
 
 
-def execute(job, command, environment, ml, watch):
-    """Run the command to its end or its MaxRuntimeInSeconds; collect lines and metrics."""
-    metrics = job.description["AlgorithmSpecification"].get("MetricDefinitions", [])
-    patterns = {metric["Name"]: re.compile(metric["Regex"]) for metric in metrics}
-    job.process = subprocess.Popen(
-        command,
-        cwd=ml / "code",
-        env=environment,
+def start(host, printed):
+    """Start the process of a host; (host, line) of what it prints go to a queue, at its end (host, None)."""
+    host.process = subprocess.Popen(
+        host.command,
+        cwd=host.ml / "code",
+        env=host.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf8",
         errors="replace",
     )
+
+    def listen():
+        with host.process.stdout as lines:
+            for line in lines:
+                printed.put((host, line))
+        host.process.wait()
+        printed.put((host, None))
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def kill(hosts):
+    """Send SIGKILL to the hosts that run."""
+    for host in hosts:
+        if host.process:
+            host.process.kill()
+
+
+def execute(job, hosts, watch):
+    """Run all hosts to their ends, a failure or MaxRuntimeInSeconds; collect lines and metrics."""
+    metrics = job.description["AlgorithmSpecification"].get("MetricDefinitions", [])
+    patterns = {metric["Name"]: re.compile(metric["Regex"]) for metric in metrics}
     limit = job.description["StoppingCondition"]["MaxRuntimeInSeconds"]
     timer = threading.Timer(limit, end, (job, "MaxRuntimeExceeded"))
     timer.daemon = True
-    timer.start()
+    printed, running = queue.SimpleQueue(), len(hosts)
     try:
-        for line in job.process.stdout:
+        for host in hosts:
+            start(host, printed)
+        job.hosts = hosts
+        timer.start()
+        while running:
+            host, line = printed.get()
+            if line is None:
+                running -= 1
+                if host.process.returncode and not (job.ended or job.failed):
+                    job.failed = host
+                    kill(hosts)
+                continue
             if job.hopeless:
                 continue  # how much comes after the order to stop is chance
-            job.lines.append(line.rstrip().replace(ml.as_posix(), "/opt/ml"))
+            host.lines.append(line.rstrip().replace(host.ml.as_posix(), "/opt/ml"))
             for name, pattern in patterns.items():
                 for found in pattern.finditer(line):
                     if record(job, name, found.group(1)) and watch(
@@ -376,10 +462,9 @@ def execute(job, command, environment, ml, watch):
                         job.hopeless = True
             if job.hopeless:
                 end(job, "Stopped")
-        job.process.wait()
     finally:  # an interrupted notebook leaves nothing running
         timer.cancel()
-        job.process.kill()
+        kill(hosts)
 
 
 def record(job, name, text):
@@ -395,8 +480,9 @@ def record(job, name, text):
 def end(job, why):
     """Tell a running job to end; SIGKILL follows SIGTERM."""
     job.ended = job.ended or why
-    job.process.terminate()
-    timer = threading.Timer(GRACE, job.process.kill)
+    for host in job.hosts:
+        host.process.terminate()
+    timer = threading.Timer(GRACE, kill, [job.hosts])
     timer.daemon = True
     timer.start()
 
@@ -419,7 +505,7 @@ def stop_training_job(request):
     """Stop a job that runs in another thread; StopTrainingJob."""
     job = find_job(request)
     status = job.description["TrainingJobStatus"]
-    if status != "InProgress" or job.process is None:
+    if status != "InProgress" or not job.hosts:
         raise Refused(
             f"The request was rejected: the training job is in status {status}."
         )
