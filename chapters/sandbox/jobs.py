@@ -35,6 +35,14 @@ SYNCED = {
     ),
     "DebugHookConfig": ("S3OutputPath", "/opt/ml/output/tensors", "/{}/debug-output"),
 }
+# hyperparameters by which the toolkit starts the script under torchrun, mpirun or a relative of theirs
+LAUNCHERS = (
+    "sagemaker_torch_distributed_enabled",
+    "sagemaker_distributed_dataparallel_enabled",
+    "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_mpi_enabled",
+    "sagemaker_parameter_server_enabled",
+)
 XGBOOST = Path(__file__).with_name("xgboost_image.py")
 XGBOOST_METRICS = "auc aucpr error logloss mae map mape merror mlogloss ndcg rmse rmsle"
 
@@ -82,7 +90,9 @@ def check(request):
         *(c.get("InputMode") for c in channels),
     ]
     resources = request.get("ResourceConfig", {})
-    script = "sagemaker_program" in request.get("HyperParameters", {})
+    hyper = request.get("HyperParameters", {})
+    script = "sagemaker_program" in hyper
+    launched = any(decode(hyper.get(key, "false")) for key in LAUNCHERS)
     builtin = not script and is_xgboost(algorithm.get("TrainingImage", ""))
     types = [c.get("ContentType", "").partition(";")[0] for c in channels]
     packed = [c.get("CompressionType", "None") for c in channels]
@@ -105,6 +115,7 @@ def check(request):
         (compressed != "GZIP", "stores models as tar.gz"),
         ("ServerlessJobConfig" in request, "has no serverless customization"),
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
+        (launched, "starts the script itself, not torchrun, mpirun or SMDDP"),
         (
             not (script or builtin),
             "runs a script (hyperparameters sagemaker_program, sagemaker_submit_directory) "
