@@ -23,6 +23,11 @@ Holds, as "multiply the learning rate by the number of workers": at 2, 4 and 8 w
 Holds, as "warm up": for some number of workers "linear" is more than two points below "best" while "warm-up" is at most one point below it.
 Holds, as "scaling has an end": at 32 workers even "best" is more than one point below "best" with one worker.
 Holds, as "linear, not the square root": at 8 workers "linear" is ahead of "square root" by more than two standard errors of the paired difference.
+
+Noted after the run, which changed TOLERANCE only (it was 0.02): all hold but "warm up". A rate near 0.5 breaks this network with and without warm-up.
+Other instruction sets move only "best" with one worker, where 2^-4 is chaotic: there the sweep of base_rate() gave 2^-4 between
+0.974 and 0.978, and 2^-5 0.976 each time, so rounding decides between them. Where "linear" breaks hangs on that choice: with 2^-4 for
+one worker, 8 workers reach 0.73; with 2^-6, 16 workers reach 0.966 and 32 reach 0.71.
 """
 
 from functools import lru_cache
@@ -39,8 +44,8 @@ CASES = [
     for workers in WORKERS
     for rule in RULES
 ]
-TOLERANCE = 0.02
-BASE = 2.0**-5  # what base_rate() returns
+TOLERANCE = 0.07  # a rate moved from 0.0078 to 0.0625, accuracies by up to 0.02
+BASE = 2.0**-5  # what base_rate() returned
 RATES = [2.0**k for k in range(-9, 2)]
 EPOCHS, SHARD, MOMENTUM = 20, 16, 0.9
 SIZES = [64, 64, 64, 10]
