@@ -1356,8 +1356,12 @@ def test_every_rule_has_a_source(aws):
         ),
         ("OutputDataConfig.CompressionType", "NONE", "tar.gz"),
         ("AlgorithmSpecification.ContainerEntrypoint", ["bash"], "not commands"),
-        ("HyperParameters.sagemaker_mpi_enabled", "true", "not torchrun, mpirun"),
-        ("HyperParameters.sagemaker_torch_distributed_enabled", "true", "not torchrun"),
+        ("HyperParameters.sagemaker_mpi_enabled", "true", "without torchrun"),
+        (
+            "HyperParameters.sagemaker_torch_distributed_enabled",
+            "true",
+            "without torchrun",
+        ),
         ("HyperParameters", {}, "runs a script"),
     ],
 )

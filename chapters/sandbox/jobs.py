@@ -115,7 +115,7 @@ def check(request):
         (compressed != "GZIP", "stores models as tar.gz"),
         ("ServerlessJobConfig" in request, "has no serverless customization"),
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
-        (launched, "starts the script itself, not torchrun, mpirun or SMDDP"),
+        (launched, "starts scripts without torchrun, mpirun or SMDDP"),
         (
             not (script or builtin),
             "runs a script (hyperparameters sagemaker_program, sagemaker_submit_directory) "

@@ -74,7 +74,7 @@ def parallel(model, way):
 
 
 def train(way):
-    """Return the trained model, the losses on this process's rows, and the bytes it sent per step."""
+    """Return the model, the losses of this process's rows, and bytes sent per step."""
     model = parallel(network(), way)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     size, first = (256, 0) if way == "one" else (256 // world, 256 // world * rank)
