@@ -7,6 +7,7 @@ On hosts with GPUs nothing changes: each process uses all the GPUs of its host.
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -22,6 +23,10 @@ parser.add_argument("--learning-rate", type=float, default=0.1)
 args = parser.parse_args()
 
 hosts = json.loads(os.environ["SM_HOSTS"])
+if sys.platform == "win32" and len(hosts) > 1:
+    raise SystemExit("JAX has no gloo for Windows: run several processes in WSL.")
+if args.batch_size % len(hosts):
+    raise SystemExit(f"{len(hosts)} processes cannot share {args.batch_size} rows.")
 rank, n = hosts.index(os.environ["SM_CURRENT_HOST"]), len(hosts)
 first = os.environ.get("SM_MASTER_ADDR", hosts[0])
 port = os.environ.get("SM_MASTER_PORT", "7777")
