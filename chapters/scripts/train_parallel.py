@@ -1,7 +1,8 @@
 """Train the network of chapter 163 on all processes of a job, each on its part of every batch.
 
 SageMaker's containers start one process a host and set the variables that begin with SM_.
-On hosts with GPUs nothing changes: each process uses all the GPUs of its host.
+On hosts with GPUs each process uses all the GPUs of its host (not tried yet).
+The bytes that it prints are those of a ring where each process has one device.
 """
 
 import argparse
@@ -25,13 +26,19 @@ args = parser.parse_args()
 hosts = json.loads(os.environ["SM_HOSTS"])
 if sys.platform == "win32" and len(hosts) > 1:
     raise SystemExit("JAX has no gloo for Windows: run several processes in WSL.")
+data = np.load(Path(os.environ["SM_CHANNEL_TRAIN"]) / "digits.npz")
+if len(data["y"]) % args.batch_size or args.steps < 2:
+    raise SystemExit(f"Take 2 steps or more, of batches that divide {len(data['y'])}.")
 if args.batch_size % len(hosts):
     raise SystemExit(f"{len(hosts)} processes cannot share {args.batch_size} rows.")
+jax.config.update("jax_default_matmul_precision", "float32")  # GPUs would round more
 rank, n = hosts.index(os.environ["SM_CURRENT_HOST"]), len(hosts)
 first = os.environ.get("SM_MASTER_ADDR", hosts[0])
 port = os.environ.get("SM_MASTER_PORT", "7777")
 jax.distributed.initialize(f"{first}:{port}", n, rank)
 mesh = Mesh(jax.devices(), ("device",))  # the devices of all hosts
+if args.batch_size % mesh.size:
+    raise SystemExit(f"{mesh.size} devices cannot share {args.batch_size} rows.")
 
 
 def loss(weights, x, y):
@@ -55,7 +62,6 @@ def written():
     return int(counts.read_text().split()[3]) if counts.exists() else 0
 
 
-data = np.load(Path(os.environ["SM_CHANNEL_TRAIN"]) / "digits.npz")
 weights = {name: jnp.asarray(data[name]) for name in ("W1", "W2")}
 size = sum(w.nbytes for w in weights.values())
 split = NamedSharding(mesh, P("device"))
