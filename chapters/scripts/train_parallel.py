@@ -23,6 +23,10 @@ parser.add_argument("--batch-size", type=int, default=256, help="of all processe
 parser.add_argument("--learning-rate", type=float, default=0.1)
 args = parser.parse_args()
 
+needed = ["SM_HOSTS", "SM_CURRENT_HOST", "SM_CHANNEL_TRAIN", "SM_MODEL_DIR"]
+missing = ", ".join(name for name in needed if name not in os.environ)
+if missing:
+    raise SystemExit(f"Not set: {missing}; in chapter 163, `launch` sets them.")
 hosts = json.loads(os.environ["SM_HOSTS"])
 if sys.platform == "win32" and len(hosts) > 1:
     raise SystemExit("JAX has no gloo for Windows: run several processes in WSL.")
