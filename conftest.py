@@ -1,8 +1,6 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [
-    str(Path(__file__).parent / folder) for folder in ("tools", "data", "tests")
-]
+sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("tools", "data", "tests")]
 
 pytest_plugins = ["compare_figures", "pytester"]

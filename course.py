@@ -79,8 +79,7 @@ def book():
         sources += [
             path
             for path in (ROOT / folder).rglob("*.*")
-            if path.is_file()
-            and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
         ]
     stamp = ROOT / "_build" / "built"
     wanted = fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
@@ -113,8 +112,7 @@ def chapters(numbers):
         ]
         if not paths:
             written = ", ".join(
-                p.name.split(".")[0]
-                for p in sorted((ROOT / "chapters").glob("*.ipynb"))
+                p.name.split(".")[0] for p in sorted((ROOT / "chapters").glob("*.ipynb"))
             )
             stop(f"there is no chapter {number} yet; the written ones are: {written}.")
         found += paths
@@ -122,7 +120,9 @@ def chapters(numbers):
 
 
 def experiments(names, check):
-    """Redo the experiment tables (all, or the named ones), or with check compare them; return the exit status."""
+    """Redo the experiment tables (all, or the named ones), or with check compare them; return the
+    exit status.
+    """
     arguments = ["--check"] if check else []
     return run("tools/run_experiments.py", *arguments, *names)
 
@@ -140,15 +140,11 @@ def main():
     commands.add_parser("test", help="run every check; further options go to pytest")
     commands.add_parser("lab", help="open JupyterLab in chapters/")
     runner = commands.add_parser("run", help="execute and store chapters")
-    runner.add_argument(
-        "numbers", nargs="*", help="for example 144; none: the reference notebooks"
-    )
+    runner.add_argument("numbers", nargs="*", help="for example 144; none: the reference notebooks")
     repeat = commands.add_parser("experiments", help="redo the experiment tables")
     repeat.add_argument("names", nargs="*", help="for example shift; none: all")
     repeat.add_argument(
-        "--check",
-        action="store_true",
-        help="compare with the stored tables, write nothing",
+        "--check", action="store_true", help="compare with the stored tables, write nothing"
     )
     arguments, rest = parser.parse_known_args()
     if rest and arguments.command != "test":
@@ -162,13 +158,8 @@ def main():
     if arguments.command == "lab":
         return run("-m", "jupyterlab", folder=ROOT / "chapters")
     if arguments.command == "run":
-        notebooks = chapters(arguments.numbers) or sorted(
-            (ROOT / "reference").glob("*.ipynb")
-        )
-        return run(
-            "tools/run_chapters.py",
-            *[str(path.relative_to(ROOT)) for path in notebooks],
-        )
+        notebooks = chapters(arguments.numbers) or sorted((ROOT / "reference").glob("*.ipynb"))
+        return run("tools/run_chapters.py", *[str(path.relative_to(ROOT)) for path in notebooks])
     return experiments(arguments.names, arguments.check)
 
 

@@ -1,6 +1,8 @@
-"""The course's own Sphinx extension: boxes from quotes, framed questions, local assets, accessible pages.
+"""The course's own Sphinx extension: boxes from quotes, framed questions, local assets, accessible
+pages.
 
-The notebooks hold plain Markdown only, so that they read well in JupyterLab; what the site adds, it adds here.
+The notebooks hold plain Markdown only, so that they read well in JupyterLab; what the site adds, it
+adds here.
 """
 
 import importlib.util
@@ -19,10 +21,11 @@ HERE = Path(__file__).resolve().parent
 
 
 class QuoteBoxes(SphinxTransform):
-    """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that kind.
+    """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that
+    kind.
 
-    The whole of the bold text is the title, and a claim's its anchor too: `> **Claim 144-02.** …` is `#claim-144-02`.
-    Any other quote stays one.
+    The whole of the bold text is the title, and a claim's its anchor too: `> **Claim 144-02.** …`
+    is `#claim-144-02`. Any other quote stays one.
     """
 
     default_priority = 210
@@ -45,20 +48,18 @@ class QuoteBoxes(SphinxTransform):
             first.pop(0)
             if first.children and isinstance(first[0], nodes.Text):
                 first.replace(first[0], nodes.Text(str(first[0]).lstrip(" .:\n")))
-            box = nodes.admonition(
-                "", nodes.title("", title), classes=["box", kind.lower()]
-            )
+            box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
             if kind == "Claim":
                 box["names"].append(nodes.make_id(title))
-                self.document.note_explicit_target(
-                    box
-                )  # also warns when two boxes hold one claim
+                self.document.note_explicit_target(box)  # also warns when two boxes hold one claim
             box += quote.children if first.children else quote.children[1:]
             quote.replace_self(box)
 
 
 class SummaryMath(SphinxTransform):
-    """Turns `$…$` inside the `<summary>` of a fold, where Markdown leaves raw HTML alone, into mathematics."""
+    """Turns `$…$` inside the `<summary>` of a fold, where Markdown leaves raw HTML alone, into
+    mathematics.
+    """
 
     default_priority = 211
 
@@ -71,16 +72,16 @@ class SummaryMath(SphinxTransform):
             raw.parent.replace(
                 raw,
                 [
-                    nodes.math(part, part)
-                    if i % 2
-                    else nodes.raw("", part, format="html")
+                    nodes.math(part, part) if i % 2 else nodes.raw("", part, format="html")
                     for i, part in enumerate(parts)
                 ],
             )
 
 
 class ClaimNumbers(SphinxTransform):
-    """Marks the table cells that hold only a claim's number (`144-02`), which is not to be broken at its hyphen."""
+    """Marks the table cells that hold only a claim's number (`144-02`), which is not to be broken
+    at its hyphen.
+    """
 
     default_priority = 212
 
@@ -91,11 +92,10 @@ class ClaimNumbers(SphinxTransform):
 
 
 def frame_questions(app, docname, source):
-    """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event `source-read`)."""
-    if (
-        not str(app.env.doc2path(docname)).endswith(".ipynb")
-        or '"question"' not in source[0]
-    ):
+    """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event
+    `source-read`).
+    """
+    if not str(app.env.doc2path(docname)).endswith(".ipynb") or '"question"' not in source[0]:
         return
     notebook = json.loads(source[0])
     questions = [
@@ -106,13 +106,16 @@ def frame_questions(app, docname, source):
     for number, cell in enumerate(questions, 1):
         text = "".join(cell["source"])
         cell["source"] = (
-            f'<div class="question" role="group" aria-label="Question {number}">\n\n{text}\n\n</div>'
+            f'<div class="question" role="group" aria-label="Question {number}">'
+            f"\n\n{text}\n\n</div>"
         )
     source[0] = json.dumps(notebook)
 
 
 def add_anchors(app, doctree):
-    """Lets `[text](page.md#id)` reach every id of a page, and `-W` fail on an unknown one (event `doctree-read`)."""
+    """Lets `[text](page.md#id)` reach every id of a page, and `-W` fail on an unknown one (event
+    `doctree-read`).
+    """
     slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
     for node in doctree.findall(nodes.Element):
         for anchor in node.get("ids", []):
@@ -122,20 +125,21 @@ def add_anchors(app, doctree):
 def set_options(app, config):
     """Sets the theme's options (event `config-inited`).
 
-    The repository, launch, edit and issue buttons appear when the environment variable COURSE_REPOSITORY holds the
-    repository's address (https://github.com/owner/name); COURSE_BRANCH names its branch, `main` if unset.
+    The repository, launch, edit and issue buttons appear when the environment variable
+    COURSE_REPOSITORY holds the repository's address (https://github.com/owner/name); COURSE_BRANCH
+    names its branch, `main` if unset.
     """
-    # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes, hence here
+    # a value under `sphinx: config: html_theme_options` would replace what Jupyter Book computes,
+    # hence here
     options = config.html_theme_options
-    # pydata-sphinx-theme puts a second search field into the otherwise empty header, hence the empty list
+    # pydata-sphinx-theme puts a second search field into the otherwise empty header, hence the
+    # empty list
     options.update(
         navbar_persistent=[],
         pygments_light_style="a11y-high-contrast-light",
         pygments_dark_style="github-dark",
     )
-    config.html_context.setdefault(
-        "default_mode", "auto"
-    )  # unset, each page logs an error
+    config.html_context.setdefault("default_mode", "auto")  # unset, each page logs an error
     address = os.environ.get("COURSE_REPOSITORY", "").strip().rstrip("/")
     if address:
         options.update(
@@ -152,10 +156,11 @@ def set_options(app, config):
 
 
 def copy_mathjax(static):
-    """Copies MathJax 3 and its fonts out of the installed package sphinx-mathjax-offline below the folder `static`."""
+    """Copies MathJax 3 and its fonts out of the installed package sphinx-mathjax-offline below the
+    folder `static`.
+    """
     source = (
-        Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
-        / "static/mathjax"
+        Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
     )
     target = static / "mathjax"
     fonts = "output/chtml/fonts/woff-v2"
@@ -164,37 +169,37 @@ def copy_mathjax(static):
 
 
 def repair_page(html):
-    """Returns a page's HTML without what the theme and pandas do wrong; repairing twice changes nothing."""
+    """Returns a page's HTML without what the theme and pandas do wrong; repairing twice changes
+    nothing.
+    """
     # Sphinx loads MathJax, 1.2 MB, also where only a page further down the contents has a formula
     if 'class="math ' not in html:
         html = re.sub(
-            r"<script>window\.MathJax = .*?</script>|<script[^>]*mathjax/tex-chtml\.js[^>]*></script>",
+            r"<script>window\.MathJax = .*?</script>"
+            r"|<script[^>]*mathjax/tex-chtml\.js[^>]*></script>",
             "",
             html,
         )
-    html = re.sub(
-        r"<th([^>]*)></th>", r"<td\1></td>", html
-    )  # the corner of a data frame
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)  # the corner of a data frame
     html = html.replace(
         '<summary aria-label="Toggle hidden content">', "<summary>"
     )  # differs from what one sees
     html = re.sub(
-        r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"',
-        r"\1",
-        html,
+        r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html
     )
     return html
 
 
 def pack(root, target):
-    """Packs the course (chapters with data, checks and site, no caches) from folder `root` into the ZIP file `target`."""
+    """Packs the course (chapters with data, checks and site, no caches) from folder `root` into the
+    ZIP file `target`.
+    """
     files = [path for path in root.glob("*.*") if path.is_file()]
     for folder in ("chapters", "reference", "data", "tests", "tools", "_ext"):
         files += [
             path
             for path in (root / folder).rglob("*")
-            if path.is_file()
-            and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
         ]
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(files):
@@ -202,7 +207,9 @@ def pack(root, target):
 
 
 def drop_icons(css, pages):
-    """Returns the theme's CSS without the rules of the 1,800 icons that occur in none of the pages' HTML."""
+    """Returns the theme's CSS without the rules of the 1,800 icons that occur in none of the pages'
+    HTML.
+    """
     used = set(re.findall(r"fa-[a-z0-9-]+", " ".join(pages)))
     icon = r"\.fa-[a-z0-9-]+:before"
     return re.sub(

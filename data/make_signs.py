@@ -16,23 +16,23 @@ RED, BLUE, YELLOW, WHITE = (190, 25, 35), (25, 75, 165), (250, 195, 20), (245, 2
 
 
 def polygon(n, radius, turn):
-    """Return the n corners of a regular polygon around the middle of a fine canvas, as (x, y) pairs.
+    """Return the n corners of a regular polygon around the middle of a fine canvas, as (x, y)
+    pairs.
 
     radius in final pixels, turn in degrees (0 puts a corner on the right).
     """
     angles = np.radians(turn + 360 * np.arange(n) / n)
     middle = SPRITE * FINE / 2
     return [
-        (middle + radius * FINE * np.cos(a), middle + radius * FINE * np.sin(a))
-        for a in angles
+        (middle + radius * FINE * np.cos(a), middle + radius * FINE * np.sin(a)) for a in angles
     ]
 
 
 def draw_sign(kind, diameter, tilt, light):
     """Return one sign as a uint8 array of shape (16, 16, 4): red, green, blue, opacity.
 
-    kind is one of KINDS, diameter is in pixels (at most 16), tilt in degrees, light a factor (1 = as painted).
-    Raises ValueError for an unknown kind.
+    kind is one of KINDS, diameter is in pixels (at most 16), tilt in degrees, light a factor (1 =
+    as painted). Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of sign {kind!r}; choose one of {KINDS}")
@@ -69,12 +69,7 @@ def draw_sign(kind, diameter, tilt, light):
         pen.line(box(-0.45, -0.45, 0.4, 0.4), fill=WHITE, width=round(0.25 * r * FINE))
         corner, short = box(0.5, 0.5, 0, 0), 0.6 * r * FINE
         pen.polygon(
-            [
-                corner[:2],
-                (corner[0] - short, corner[1]),
-                (corner[0], corner[1] - short),
-            ],
-            fill=WHITE,
+            [corner[:2], (corner[0] - short, corner[1]), (corner[0], corner[1] - short)], fill=WHITE
         )
     image = image.rotate(tilt, Image.Resampling.BICUBIC).resize(
         (SPRITE, SPRITE), Image.Resampling.BOX
@@ -85,19 +80,21 @@ def draw_sign(kind, diameter, tilt, light):
 
 
 def draw_signs(n_per_kind, rng):
-    """Return (signs, kinds): uint8 of shape (n, 16, 16, 4) and int of shape (n,), with random size, tilt and light."""
+    """Return (signs, kinds): uint8 of shape (n, 16, 16, 4) and int of shape (n,), with random size,
+    tilt and light.
+    """
     kinds = np.repeat(np.arange(len(KINDS)), n_per_kind)
     signs = [
-        draw_sign(
-            KINDS[k], rng.uniform(10, 15), rng.uniform(-15, 15), rng.uniform(0.55, 1.1)
-        )
+        draw_sign(KINDS[k], rng.uniform(10, 15), rng.uniform(-15, 15), rng.uniform(0.55, 1.1))
         for k in kinds
     ]
     return np.stack(signs), kinds
 
 
 def cut_backgrounds(photograph, n, rng):
-    """Return n square crops of a photograph, random in place, scale and mirror: uint8 of shape (n, 32, 32, 3)."""
+    """Return n square crops of a photograph, random in place, scale and mirror: uint8 of shape (n,
+    32, 32, 3).
+    """
     height, width = photograph.shape[:2]
     crops = []
     for _ in range(n):
@@ -119,9 +116,7 @@ def scenes(signs, kinds, backgrounds, n, rng, columns=(0, 17), rows=(0, 17)):
     """
     X = backgrounds[rng.integers(len(backgrounds), size=n)] / np.float32(255)
     chosen = rng.integers(len(signs), size=n)
-    where = np.column_stack(
-        [rng.integers(*rows, size=n), rng.integers(*columns, size=n)]
-    )
+    where = np.column_stack([rng.integers(*rows, size=n), rng.integers(*columns, size=n)])
     for image, sign, (row, column) in zip(X, signs[chosen] / np.float32(255), where):
         patch = image[row : row + 16, column : column + 16]
         patch += sign[..., 3:] * (sign[..., :3] - patch)
@@ -129,7 +124,9 @@ def scenes(signs, kinds, backgrounds, n, rng, columns=(0, 17), rows=(0, 17)):
 
 
 def make():
-    """Return the arrays of signs.npz by name; training and test share neither a sign nor a part of a photograph."""
+    """Return the arrays of signs.npz by name; training and test share neither a sign nor a part of
+    a photograph.
+    """
     rng = np.random.default_rng(144)
     arrays = {}
     for part, n_per_kind, n_crops in [("train", 60, 160), ("test", 30, 80)]:

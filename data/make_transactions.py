@@ -2,9 +2,10 @@
 
 Run `python make_transactions.py` in this folder. The same pins give the same table.
 
-Nothing here was taken from real cards. Customers pay by habit, at their own rate and level. Some of their cards fall
-into a thief's hands for a day or two, who shops online, abroad or at random, in one of three ways. Honest customers
-travel, change their phones and buy expensive things as well, so no rule tells the two apart for certain.
+Nothing here was taken from real cards. Customers pay by habit, at their own rate and level. Some of
+their cards fall into a thief's hands for a day or two, who shops online, abroad or at random, in
+one of three ways. Honest customers travel, change their phones and buy expensive things as well, so
+no rule tells the two apart for certain.
 """
 
 from pathlib import Path
@@ -23,16 +24,7 @@ MERCHANTS = [
     "jewellery",
     "gift cards",
 ]
-LEVEL = [
-    3.3,
-    3.2,
-    3.8,
-    4.0,
-    5.2,
-    5.0,
-    5.3,
-    3.9,
-]  # mean of the log of an amount in euros
+LEVEL = [3.3, 3.2, 3.8, 4.0, 5.2, 5.0, 5.3, 3.9]  # mean of the log of an amount in euros
 HONEST = [0.36, 0.21, 0.13, 0.12, 0.06, 0.06, 0.02, 0.04]
 ONLINE = [0.10, 0.15, 0.01, 0.45, 0.70, 0.60, 0.25, 0.70]
 # three kinds of theft: (shares of the merchants, online, abroad, factor on the amount)
@@ -48,7 +40,8 @@ BY_NIGHT = np.repeat([2.0, 1.0], [6, 18])
 def honest(rng, customers):
     """Return the customers' own transactions as a DataFrame without order.
 
-    customers holds one row each: rate (transactions a day), level (log factor on amounts), old (days since opening).
+    customers holds one row each: rate (transactions a day), level (log factor on amounts), old
+    (days since opening).
     """
     n = rng.poisson(customers.rate * N_DAYS)
     who = np.repeat(np.arange(len(customers)), n)
@@ -57,9 +50,7 @@ def honest(rng, customers):
     online = rng.random(size) < np.take(ONLINE, merchant)
     # one holiday of a week for half of the customers
     leaves = np.where(
-        rng.random(len(customers)) < 0.5,
-        rng.integers(0, N_DAYS, len(customers)),
-        N_DAYS + 9,
+        rng.random(len(customers)) < 0.5, rng.integers(0, N_DAYS, len(customers)), N_DAYS + 9
     )
     day = rng.integers(0, N_DAYS, size)
     away = (day >= leaves[who]) & (day < leaves[who] + 7) & ~online
@@ -80,13 +71,13 @@ def honest(rng, customers):
 
 def clock(rng, size, shares):
     """Return minutes of the day, the hours drawn in proportion to these 24 shares."""
-    return rng.choice(24, size, p=shares / shares.sum()) * 60 + rng.integers(
-        0, 60, size
-    )
+    return rng.choice(24, size, p=shares / shares.sum()) * 60 + rng.integers(0, 60, size)
 
 
 def stolen(rng, customers, n_thefts):
-    """Return the thieves' transactions as a DataFrame without order; each theft is a burst within two days."""
+    """Return the thieves' transactions as a DataFrame without order; each theft is a burst within
+    two days.
+    """
     rows = []
     for who in rng.choice(len(customers), n_thefts, replace=False):
         kind = rng.choice(list(THEFTS), p=[0.5, 0.25, 0.25])
@@ -119,7 +110,9 @@ def recent(minutes):
 
 
 def make(seed=0):
-    """Return the transactions as a DataFrame in the order of time, with the columns of data/README.md."""
+    """Return the transactions as a DataFrame in the order of time, with the columns of
+    data/README.md.
+    """
     rng = np.random.default_rng(seed)
     customers = pd.DataFrame(
         {

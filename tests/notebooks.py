@@ -11,14 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def number(path):
-    """Return a chapter's number from its file name: "144", or "145.1" for 145_1_transformers.ipynb."""
+    """Return a chapter's number from its file name: 145_1_transformers.ipynb is "145.1"."""
     first, second = path.stem.split("_")[:2]
     return f"{first}.{second}" if second.isdigit() else first
 
 
-CHAPTERS = sorted(
-    (ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path))
-)
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path)))
 NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
 
 
@@ -39,13 +37,11 @@ def code_cells(notebook):
 
 def markdown(notebook):
     """Return the text of all Markdown cells, joined."""
-    return "\n\n".join(
-        cell.source for cell in notebook.cells if cell.cell_type == "markdown"
-    )
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
 def section(notebook, heading):
-    """Return the Markdown below a second-level heading, up to the next one; empty if there is none."""
+    """Return the Markdown below a second-level heading, up to the next one, or ""."""
     found = re.search(
         rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", markdown(notebook), re.M | re.S
     )

@@ -41,11 +41,7 @@ def pages():
 def find_chromium(own):
     """Returns the path of a Chromium, playwright's `own` or one on the PATH, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return (
-        own
-        if Path(own).exists()
-        else next(filter(None, map(shutil.which, names)), None)
-    )
+    return own if Path(own).exists() else next(filter(None, map(shutil.which, names)), None)
 
 
 def do_without(environment):
@@ -75,7 +71,9 @@ def browser():
 
 @pytest.fixture(scope="module")
 def base(browser):
-    """The site's address on the loopback interface; depends on the browser, so that nothing is built in vain."""
+    """The site's address on the loopback interface; depends on the browser, so that nothing is
+    built in vain.
+    """
     handler = functools.partial(Quiet, directory=built_site())
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -85,13 +83,13 @@ def base(browser):
 
 @pytest.fixture
 def open_page(browser):
-    """A function that opens a new page and returns it; `page.errors` and `page.foreign` collect what goes wrong."""
+    """A function that opens a new page and returns it; `page.errors` and `page.foreign` collect
+    what goes wrong.
+    """
     contexts = []
 
     def open_page(**options):
-        context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 900}} | options
-        )
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
@@ -99,8 +97,7 @@ def open_page(browser):
         page.on(
             "console",
             lambda one: (
-                one.type == "error"
-                and page.errors.append(f"{one.text} {one.location['url']}")
+                one.type == "error" and page.errors.append(f"{one.text} {one.location['url']}")
             ),
         )
         page.on("pageerror", lambda error: page.errors.append(str(error)))
@@ -129,22 +126,21 @@ def undrawn(page):
 
 def unfold(page):
     """Opens every fold, so that what it holds is judged too."""
-    page.evaluate(
-        "document.querySelectorAll('details').forEach(fold => fold.open = true)"
-    )
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
 
 
 def violations(page, rule=None):
-    """Returns axe's violations of serious or critical impact, one line each; `rule` limits it to that one."""
+    """Returns axe's violations of serious or critical impact, one line each; `rule` limits it to
+    that one.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_FILE_PATH.read_text(encoding="utf8"))
-    # preload: axe would ask for style sheets of style sheets at wrong addresses, and the page would log the errors
+    # preload: axe would ask for style sheets of style sheets at wrong addresses, and the page would
+    # log the errors
     options = {"resultTypes": ["violations"], "preload": False}
     if rule:
         options["runOnly"] = {"type": "rule", "values": [rule]}
-    found = page.evaluate("options => axe.run(document, options)", options)[
-        "violations"
-    ]
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         f"{one['id']} ({one['impact']}): {node['html'][:200]}"
         for one in found
@@ -155,7 +151,8 @@ def violations(page, rule=None):
 
 def weight(page):
     """Returns the bytes that a page has loaded, less figures and MathJax."""
-    return page.evaluate("""[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    return page.evaluate("""[...performance.getEntriesByType('navigation'),
+                             ...performance.getEntriesByType('resource')]
         .filter(entry => !/\\/mathjax\\/|\\/_images\\//.test(entry.name))
         .reduce((sum, entry) => sum + entry.decodedBodySize, 0)""")
 
@@ -168,10 +165,8 @@ def sideways(page):
 
 
 def opens_by_keyboard(page):
-    """Says whether the Tab key reaches the first option of the first question and Enter opens it."""
-    page.evaluate(
-        "const q = document.querySelector('.question'); q.tabIndex = -1; q.focus()"
-    )
+    """Says whether Tab reaches the first option of the first question and Enter opens it."""
+    page.evaluate("const q = document.querySelector('.question'); q.tabIndex = -1; q.focus()")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     return page.evaluate("""(() => {
@@ -195,9 +190,7 @@ def test_page(address, base, open_page):
     assert page.locator("article h1").is_visible()
     assert undrawn(page) == 0
     assert 100_000 < weight(page) < PAGE_LIMIT
-    page.add_style_tag(
-        content="* { transition: none !important; animation: none !important }"
-    )
+    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
     unfold(page)
     assert violations(page) == []
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -261,7 +254,8 @@ def test_rejects_undrawn_formula(open_page):
 def test_rejects_axe_violation(open_page):
     page = open_page()
     page.set_content(
-        '<html lang="en"><title>t</title><main><h1>t</h1><img src="data:,"><p style="color: #bbb">pale</p></main>'
+        '<html lang="en"><title>t</title><main><h1>t</h1><img src="data:,">'
+        '<p style="color: #bbb">pale</p></main>'
     )
     found = "\n".join(violations(page))
     assert "image-alt (critical)" in found and "color-contrast (serious)" in found
@@ -301,7 +295,8 @@ def test_rejects_answer_that_needs_javascript(open_page):
 def test_notices_errors_and_foreign_requests(open_page):
     page = open_page()
     page.set_content(
-        '<img src="https://example.org/x.png" alt="x"><script>console.error("planted"); undefined.x</script>'
+        '<img src="https://example.org/x.png" alt="x">'
+        '<script>console.error("planted"); undefined.x</script>'
     )
     page.wait_for_timeout(100)
     assert page.foreign == ["https://example.org/x.png"]

@@ -1,20 +1,12 @@
-"""The claims ledger and the chapters agree: every decided claim stands in its chapter, with its evidence."""
+"""The claims ledger and the chapters agree: every decided claim stands in its chapter, with its
+evidence.
+"""
 
 import copy
 import re
 
 import pytest
-from notebooks import (
-    CHAPTERS,
-    ROOT,
-    claims,
-    code_cells,
-    markdown,
-    number,
-    read,
-    section,
-    tags,
-)
+from notebooks import CHAPTERS, ROOT, claims, code_cells, markdown, number, read, section, tags
 
 TOTAL = 307
 VERDICT = re.compile(r"right|right when .+|wrong|dated|not reproduced here")
@@ -39,27 +31,18 @@ def entries(ledger):
             problems.append(f"{name} has a strange id or chapter")
         if not VERDICT.fullmatch(claim["verdict"]):
             problems.append(f"{name} has the verdict {claim['verdict']}")
-        if claim["evidence"] not in {"measured", "derived", "cited"} or claim[
-            "status"
-        ] not in {"open", "decided"}:
+        if claim["evidence"] not in {"measured", "derived", "cited"} or claim["status"] not in {
+            "open",
+            "decided",
+        }:
             problems.append(f"{name} has strange evidence or status")
         if not 8 <= len(claim["reason"].split()) <= 40:
-            problems.append(
-                f"{name} has a reason of {len(claim['reason'].split())} words"
-            )
-        if (
-            claim["status"] == "decided"
-            and claim["evidence"] == "cited"
-            and "source" not in claim
-        ):
+            problems.append(f"{name} has a reason of {len(claim['reason'].split())} words")
+        if claim["status"] == "decided" and claim["evidence"] == "cited" and "source" not in claim:
             problems.append(f"{name} is cited without a source")
         if claim["status"] == "decided" and claim.get("place") not in {"box", "table"}:
             problems.append(f"{name} is decided and has no place")
-        if (
-            claim["status"] == "decided"
-            and "source" in claim
-            and "checked" not in claim
-        ):
+        if claim["status"] == "decided" and "source" in claim and "checked" not in claim:
             problems.append(f"{name} has a source without the date it was checked")
     return problems
 
@@ -91,47 +74,28 @@ def in_chapter(ledger, chapter, notebook):
             problems.append(f"{name} does not stand in the {claim.get('place')}")
         if name in rows:
             where = rows[name].pop()
-            if rows[name] != [
-                claim["claim"].strip(),
-                claim["verdict"],
-                claim["reason"].strip(),
-            ]:
-                problems.append(
-                    f"the row of {name} says something else than the ledger"
-                )
+            if rows[name] != [claim["claim"].strip(), claim["verdict"], claim["reason"].strip()]:
+                problems.append(f"the row of {name} says something else than the ledger")
             if not re.fullmatch(r"\[.+\]\(#[\w-]+\)", where):
                 problems.append(f"the row of {name} has no link to a section")
-        deciding = [
-            cell for cell in code_cells(notebook) if f"claim-{name}" in tags(cell)
-        ]
+        deciding = [cell for cell in code_cells(notebook) if f"claim-{name}" in tags(cell)]
         if claim["evidence"] in {"measured", "derived"} and not deciding:
             problems.append(f"no cell decides {name}")
-        if claim["evidence"] == "measured" and not any(
-            ends_in_assert(cell) for cell in deciding
-        ):
+        if claim["evidence"] == "measured" and not any(ends_in_assert(cell) for cell in deciding):
             problems.append(f"no cell that decides {name} ends with an assert")
     stray = (
         set(boxes)
         | set(rows)
-        | {
-            t[6:]
-            for c in code_cells(notebook)
-            for t in tags(c)
-            if t.startswith("claim-")
-        }
+        | {t[6:] for c in code_cells(notebook) for t in tags(c) if t.startswith("claim-")}
     )
-    problems += [
-        f"{name} is not a claim of this chapter" for name in sorted(stray - set(mine))
-    ]
+    problems += [f"{name} is not a claim of this chapter" for name in sorted(stray - set(mine))]
     return problems
 
 
 def ends_in_assert(cell):
     """Return whether the last statement of a cell is an assert about something computed."""
     last = re.split(r"\n(?=\S)", cell.source.strip())[-1]
-    return bool(re.match(r"assert .*[a-z]", last)) and not re.match(
-        r"assert (True|1)\b", last
-    )
+    return bool(re.match(r"assert .*[a-z]", last)) and not re.match(r"assert (True|1)\b", last)
 
 
 def test_the_ledger_is_sound():
@@ -140,9 +104,9 @@ def test_the_ledger_is_sound():
 
 def test_a_claim_is_decided_when_its_chapter_is_written():
     written = {number(path) for path in CHAPTERS}  # some have no claims of their own
-    assert {
-        claim["chapter"] for claim in claims() if claim["status"] == "decided"
-    } == written & {claim["chapter"] for claim in claims()}
+    assert {claim["chapter"] for claim in claims() if claim["status"] == "decided"} == written & {
+        claim["chapter"] for claim in claims()
+    }
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -176,11 +140,7 @@ def test_a_broken_entry_is_rejected(key, value):
 def test_a_verdict_changed_in_the_chapter_is_rejected():
     path = next(path for path in CHAPTERS if number(path) == "144")
     notebook = read(path)
-    cell = next(
-        cell
-        for cell in notebook.cells
-        if cell.source.startswith("## Often said, checked")
-    )
+    cell = next(cell for cell in notebook.cells if cell.source.startswith("## Often said, checked"))
     cell.source = cell.source.replace("| right |", "| wrong |", 1)
     assert in_chapter(claims(), "144", notebook) != []
 

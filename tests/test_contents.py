@@ -1,4 +1,6 @@
-"""The table of contents, the files, the titles and the landing page agree; each of the 25 lectures stands there once."""
+"""The table of contents, the files, the titles and the landing page agree; each of the 25 lectures
+stands there once.
+"""
 
 import re
 
@@ -19,15 +21,15 @@ def in_toc():
 def title(path):
     """Return the H1 of a notebook or Markdown page."""
     text = (
-        read(path).cells[0].source
-        if path.suffix == ".ipynb"
-        else path.read_text(encoding="utf8")
+        read(path).cells[0].source if path.suffix == ".ipynb" else path.read_text(encoding="utf8")
     )
     return re.match(r"# (.+)", text).group(1)
 
 
 def listing(intro):
-    """Return {number: (title, link or None)} from the landing page, and a list of numbers that stand there twice."""
+    """Return {number: (title, link or None)} from the landing page, and a list of numbers that
+    stand there twice.
+    """
     rows = re.findall(
         r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$",
         intro,
@@ -45,9 +47,7 @@ def landing(intro):
     listed, twice = listing(intro)
     problems = [f"{n} stands twice" for n in twice]
     if sorted(listed) != sorted(LECTURES + COMPANIONS):
-        problems.append(
-            f"missing or unknown: {sorted(set(listed) ^ set(LECTURES + COMPANIONS))}"
-        )
+        problems.append(f"missing or unknown: {sorted(set(listed) ^ set(LECTURES + COMPANIONS))}")
     written = {number(path): path for path in CHAPTERS}
     for n, (name, link) in listed.items():
         if (n in written) != (link is not None):

@@ -30,8 +30,7 @@ def test_signs_are_what_the_generator_makes():
 def test_training_and_test_share_no_sign():
     stored = np.load(DATA / "signs.npz")
     train, test = (
-        {sign.tobytes() for sign in stored[f"signs_{part}"]}
-        for part in ("train", "test")
+        {sign.tobytes() for sign in stored[f"signs_{part}"]} for part in ("train", "test")
     )
     assert len(train) == 300 and len(test) == 150 and not train & test
 
@@ -53,17 +52,13 @@ def test_transactions_stand_in_the_order_of_time_and_know_no_future():
     assert len(table) <= 20_000 and table.fraud.mean().round(3) == 0.016
     assert table.day.is_monotonic_increasing
     first = ~table.customer.duplicated()
-    assert (
-        table.usual_amount.isna().equals(first) and (table[first].last_24h == 0).all()
-    )
+    assert table.usual_amount.isna().equals(first) and (table[first].last_24h == 0).all()
 
 
 def test_every_file_is_described():
     described = (DATA / "README.md").read_text(encoding="utf8")
     files = [
-        p.name
-        for p in DATA.iterdir()
-        if p.is_file() and p.suffix in {".npz", ".csv", ".yaml"}
+        p.name for p in DATA.iterdir() if p.is_file() and p.suffix in {".npz", ".csv", ".yaml"}
     ]
     files += [p.name for p in (DATA / "experiments").glob("*.csv")]
     assert files and [name for name in files if f"`{name}`" not in described] == []

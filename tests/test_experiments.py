@@ -23,8 +23,7 @@ def test_no_table_was_edited(tmp_path):
 def test_a_row_for_every_case_and_a_criterion(name):
     experiment, stored = load(name), table(name)
     assert [
-        {key: row[key] for key in case}
-        for case, row in zip(experiment.CASES, stored, strict=True)
+        {key: row[key] for key in case} for case, row in zip(experiment.CASES, stored, strict=True)
     ] == [text(case) for case in experiment.CASES]
     assert "\nHolds" in experiment.__doc__
     seeds = {case["seed"] for case in experiment.CASES}
@@ -41,16 +40,10 @@ def test_two_rows_come_out_again(name):
 def test_a_changed_number_is_rejected(monkeypatch):
     name = NAMES[0]
     experiment, row = load(name), dict(table(name)[0])
-    measured = {
-        key: float(value)
-        for key, value in row.items()
-        if key not in experiment.CASES[0]
-    }
+    measured = {key: float(value) for key, value in row.items() if key not in experiment.CASES[0]}
     monkeypatch.setattr(experiment, "run", lambda case: measured)
     assert compare(experiment, experiment.CASES[0], row) == []
-    row[next(iter(measured))] = str(
-        next(iter(measured.values())) + 2 * experiment.TOLERANCE
-    )
+    row[next(iter(measured))] = str(next(iter(measured.values())) + 2 * experiment.TOLERANCE)
     assert compare(experiment, experiment.CASES[0], row) != []
 
 

@@ -1,4 +1,6 @@
-"""Stored figures are compared with freshly drawn ones: pictures that differ are rejected, redrawn ones are not."""
+"""Stored figures are compared with freshly drawn ones: pictures that differ are rejected, redrawn
+ones are not.
+"""
 
 import base64
 import io
@@ -39,9 +41,7 @@ def test_another_curve_is_rejected(values):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_swapped_figures_are_rejected(path):
     stored = [png for cell in code_cells(read(path)) for png in figures(cell.outputs)]
-    assert not any(
-        same_figure(a, b, TRAINED) for a, b in zip(stored, stored[1:], strict=False)
-    )
+    assert not any(same_figure(a, b, TRAINED) for a, b in zip(stored, stored[1:], strict=False))
 
 
 def test_only_figures_of_trained_networks_are_compared_loosely():

@@ -1,4 +1,6 @@
-"""The form of the notebooks: executed, normalised, quiet, with alternative texts and in the order a reader expects."""
+"""The form of the notebooks: executed, normalised, quiet, with alternative texts and in the order a
+reader expects.
+"""
 
 import re
 import statistics
@@ -7,25 +9,14 @@ from io import StringIO
 
 import nbformat
 import pytest
-from notebooks import (
-    CHAPTERS,
-    NOTEBOOKS,
-    ROOT,
-    changed,
-    code_cells,
-    markdown,
-    read,
-    tags,
-)
+from notebooks import CHAPTERS, NOTEBOOKS, ROOT, changed, code_cells, markdown, read, tags
 from run_chapters import is_normalised, main, save
 
 TAGS = re.compile(
     r"question|solution|what-if|hide-output|hide-cell|hide-input|trained-figure|raises-exception|nbval-ignore-output"
     r"|claim-\d+-\d\d|skill-(none|\d\.\d\.\d+)"
 )
-VOLATILE = re.compile(
-    r" at 0x[0-9a-f]{6,}|\d ?m?s/step|/home/|/tmp/|/Users/|site-packages"
-)
+VOLATILE = re.compile(r" at 0x[0-9a-f]{6,}|\d ?m?s/step|/home/|/tmp/|/Users/|site-packages")
 MYST = re.compile(r"^(:::|```+)\{|\{(term|ref|numref|cite|doc|eq|math)(:\w+)?\}`", re.M)
 SECTIONS = [
     "Setup",
@@ -44,27 +35,16 @@ def outputs(notebook):
     problems = []
     for count, cell in enumerate(code_cells(notebook), 1):
         if cell.execution_count != count:
-            problems.append(
-                f"cell {count} has the execution count {cell.execution_count}"
-            )
+            problems.append(f"cell {count} has the execution count {cell.execution_count}")
         for output in cell.outputs:
             if output.get("name") == "stderr":
                 problems.append(f"cell {count} has output on stderr")
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 problems.append(f"cell {count} ends in an error")
             data = output.get("data", {})
-            if (
-                "image/svg+xml" in data
-                or "application/vnd.jupyter.widget-view+json" in data
-            ):
-                problems.append(
-                    f"cell {count} shows an SVG or a widget, which differ at every run"
-                )
-            text = (
-                output.get("text", "")
-                + data.get("text/plain", "")
-                + data.get("text/html", "")
-            )
+            if "image/svg+xml" in data or "application/vnd.jupyter.widget-view+json" in data:
+                problems.append(f"cell {count} shows an SVG or a widget, which differ at every run")
+            text = output.get("text", "") + data.get("text/plain", "") + data.get("text/html", "")
             if VOLATILE.search(text):
                 problems.append(
                     f"cell {count} shows something volatile: {VOLATILE.search(text).group()}"
@@ -88,9 +68,7 @@ def figures(notebook):
             or not figure.get("name", "").startswith("fig-")
             or figure["name"] in names
         ):
-            problems.append(
-                f"cell {count} draws a figure without a caption and a name of its own"
-            )
+            problems.append(f"cell {count} draws a figure without a caption and a name of its own")
         names.add(figure.get("name"))
     return problems
 
@@ -107,11 +85,10 @@ def code(notebook):
             longest = 36  # a whole request to AWS, one member a line
         if len(lines) > longest:
             problems.append(f"cell {count} has {len(lines)} lines")
-        if re.search(
-            r"^\s*[%!]|\bpip install\b|filterwarnings|NBVAL_|;\s*$", cell.source, re.M
-        ):
+        if re.search(r"^\s*[%!]|\bpip install\b|filterwarnings|NBVAL_|;\s*$", cell.source, re.M):
             problems.append(
-                f"cell {count} has a magic, an installation, a filter of warnings, a mark or a final semicolon"
+                f"cell {count} has a magic, an installation, a filter of warnings, a mark or a "
+                "final semicolon"
             )
         comments = [
             t
@@ -127,7 +104,8 @@ def code(notebook):
     ]
     if shown and statistics.median(shown) > 11:
         problems.append(
-            f"half of the code cells that are not folded have more than {statistics.median(shown)} lines"
+            "half of the code cells that are not folded have more than "
+            f"{statistics.median(shown)} lines"
         )
     return problems
 
@@ -161,20 +139,18 @@ def text(notebook):
 
 
 def prose(notebook):
-    """Return the running text: no boxes, facts, tables, folds, questions, exercises, formulas or code."""
+    """Return the running text: no boxes, facts, tables, folds, questions, exercises, formulas or
+    code.
+    """
     kept = []
     for cell in notebook.cells:
         if cell.cell_type != "markdown" or "question" in tags(cell):
             continue
         if cell.source.startswith("## Exercises"):
             break
-        source = re.sub(
-            r"<details.*?</details>|\$\$.*?\$\$", "", cell.source, flags=re.S
-        )
+        source = re.sub(r"<details.*?</details>|\$\$.*?\$\$", "", cell.source, flags=re.S)
         kept += [
-            line
-            for line in source.splitlines()
-            if not line.startswith((">", "|", "#", "*1", "*2"))
+            line for line in source.splitlines() if not line.startswith((">", "|", "#", "*1", "*2"))
         ]
     return "\n".join(kept)
 
@@ -196,8 +172,7 @@ def chapter(notebook):
     drawn = [
         c
         for c in before_exercises
-        if c.cell_type == "code"
-        and any("image/png" in o.get("data", {}) for o in c.outputs)
+        if c.cell_type == "code" and any("image/png" in o.get("data", {}) for o in c.outputs)
     ]
     sizes = {
         "words": (len(re.findall(r"\S*\w\S*", prose(notebook))), 1200, 2200),
@@ -246,11 +221,7 @@ def test_few_outputs_are_ignored():
         if "nbval-ignore-output" in tags(cell)
     ]
     assert len(ignored) <= IGNORED_OUTPUTS
-    assert not [
-        path.name
-        for path in NOTEBOOKS
-        if "nbval-skip" in path.read_text(encoding="utf8")
-    ]
+    assert not [path.name for path in NOTEBOOKS if "nbval-skip" in path.read_text(encoding="utf8")]
 
 
 def plant(change):
@@ -260,9 +231,7 @@ def plant(change):
 
 def first_figure(notebook):
     return next(
-        c
-        for c in code_cells(notebook)
-        if any("image/png" in o.get("data", {}) for o in c.outputs)
+        c for c in code_cells(notebook) if any("image/png" in o.get("data", {}) for o in c.outputs)
     )
 
 
@@ -311,9 +280,7 @@ def strange_tag(notebook):
 
 
 def no_summary(notebook):
-    notebook.cells = [
-        cell for cell in notebook.cells if not cell.source.startswith("## Summary")
-    ]
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("## Summary")]
 
 
 def folded_code(notebook):
@@ -362,16 +329,7 @@ def test_check_rejects_a_file_that_is_not_normalised(tmp_path, monkeypatch, caps
 
 def test_nothing_in_the_project_names_a_private_place():
     words = re.compile(r"\.\./shared|/work/|knowledge/|prototypes/")
-    folders = [
-        "chapters",
-        "reference",
-        "data",
-        "tests",
-        "tools",
-        "_ext",
-        ".github",
-        ".ci",
-    ]
+    folders = ["chapters", "reference", "data", "tests", "tools", "_ext", ".github", ".ci"]
     files = [
         p
         for folder in folders
@@ -383,6 +341,5 @@ def test_nothing_in_the_project_names_a_private_place():
     assert [
         p.name
         for p in files
-        if p != ROOT / "tests" / "test_form.py"
-        and words.search(p.read_text(encoding="utf8"))
+        if p != ROOT / "tests" / "test_form.py" and words.search(p.read_text(encoding="utf8"))
     ] == []

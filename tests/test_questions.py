@@ -31,9 +31,7 @@ def one_question(cell):
     """Return a list of problems with a single question."""
     found, problems = options(cell), []
     if len(found) < 4 or len(found) != cell.source.count("<details"):
-        problems.append(
-            "fewer than four options, or an option that is not in the usual form"
-        )
+        problems.append("fewer than four options, or an option that is not in the usual form")
     if "".join(letter for letter, *_ in found) != "ABCDEF"[: len(found)]:
         problems.append("the options are not lettered in order")
     if len(key(cell)) != (2 if "TWO" in cell.source.split("<details")[0] else 1):
@@ -41,9 +39,7 @@ def one_question(cell):
     if any(len(explanation.split()) < 5 for *_, explanation in found):
         problems.append("an option without an explanation")
     skills = [tag for tag in tags(cell) if tag.startswith("skill-")]
-    if len(skills) != 1 or not (
-        skills[0] == "skill-none" or skills[0][6:] in exam_map()
-    ):
+    if len(skills) != 1 or not (skills[0] == "skill-none" or skills[0][6:] in exam_map()):
         problems.append(f"the skills {skills} are not one skill of the exam map")
     return problems
 
@@ -65,25 +61,16 @@ def all_questions(chapter, notebook):
     letters = Counter("".join(key(cell) for cell in cells))
     if len(letters) < 4 or max(letters.values()) > sum(letters.values()) / 2:
         problems.append(f"the keys are not spread: {dict(letters)}")
-    longest = [
-        max(options(cell), key=lambda option: len(option[1]))[2] == "✔"
-        for cell in cells
-    ]
+    longest = [max(options(cell), key=lambda option: len(option[1]))[2] == "✔" for cell in cells]
     if sum(longest) > 0.6 * len(cells):
-        problems.append(
-            f"the longest option is right in {sum(longest)} of {len(cells)} questions"
-        )
+        problems.append(f"the longest option is right in {sum(longest)} of {len(cells)} questions")
     return problems
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_questions(path):
     notebook = read(path)
-    assert {
-        cell.id: one_question(cell)
-        for cell in questions(notebook)
-        if one_question(cell)
-    } == {}
+    assert {cell.id: one_question(cell) for cell in questions(notebook) if one_question(cell)} == {}
     assert all_questions(number(path), notebook) == []
 
 
@@ -116,9 +103,7 @@ NUMERIC = {
 def test_numeric_keys(where):
     chapter, n = where
     notebook = read(next(path for path in CHAPTERS if number(path) == chapter))
-    right = [
-        text for _, text, mark, _ in options(questions(notebook)[n - 1]) if mark == "✔"
-    ]
+    right = [text for _, text, mark, _ in options(questions(notebook)[n - 1]) if mark == "✔"]
     assert right == [NUMERIC[where]]
 
 
@@ -157,9 +142,7 @@ def test_a_skill_that_is_not_in_the_exam_map_is_rejected():
 def test_keys_that_are_all_alike_are_rejected():
     def alike(notebook):
         notebook.cells = [
-            cell
-            for cell in notebook.cells
-            if "question" not in tags(cell) or key(cell) == "D"
+            cell for cell in notebook.cells if "question" not in tags(cell) or key(cell) == "D"
         ]
 
     assert all_questions("144", changed(read(CHAPTERS[0]), alike)) != []

@@ -1,4 +1,6 @@
-"""The local AWS: jobs that run, searches that search, endpoints that predict, requests refused, and the guard."""
+"""The local AWS: jobs that run, searches that search, endpoints that predict, requests refused, and
+the guard.
+"""
 
 import csv
 import io
@@ -21,9 +23,7 @@ import pytest
 from notebooks import NOTEBOOKS, ROOT, code_cells, read
 
 CHAPTERS = ROOT / "chapters"
-IMAGE = (
-    "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
-)
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 # Maximum of val: 1, at alpha = 2; it grows with the epochs, so that a poor alpha shows early.
 SCRIPT = """
@@ -39,10 +39,12 @@ if args.act == "fail":
     raise ValueError("alpha is missing")
 for epoch in range(1, args.epochs + 1):
     score = 1 - (args.alpha - 2) ** 2 - 1 / epoch
-    print("nothing to see" if args.act == "silent" else f"epoch={epoch} val={score:.4f} noise=x{epoch}")
+    shown = f"epoch={epoch} val={score:.4f} noise=x{epoch}"
+    print("nothing to see" if args.act == "silent" else shown)
     time.sleep(args.sleep)
 contract = {key: value for key, value in os.environ.items() if key.startswith("SM_")}
-contract |= {"GREETING": os.environ.get("GREETING"), "files": os.listdir(os.environ["SM_CHANNEL_TRAIN"])}
+contract["GREETING"] = os.environ.get("GREETING")
+contract["files"] = os.listdir(os.environ["SM_CHANNEL_TRAIN"])
 with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.json"), "w") as file:
     json.dump({"alpha": args.alpha}, file)
 with open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], "contract.json"), "w") as file:
@@ -119,10 +121,7 @@ class Aws:
 
     def job(self, name, hyper=(), **changes):
         """Returns the request of a training job."""
-        request = {
-            "TrainingJobName": name,
-            "HyperParameters": self.script | dict(hyper),
-        }
+        request = {"TrainingJobName": name, "HyperParameters": self.script | dict(hyper)}
         return request | self.definition | changes
 
     def train(self, name, hyper=(), **changes):
@@ -136,14 +135,8 @@ class Aws:
             "HyperParameterTuningJobName": name,
             "HyperParameterTuningJobConfig": {
                 "Strategy": strategy,
-                "HyperParameterTuningJobObjective": {
-                    "Type": "Maximize",
-                    "MetricName": "val",
-                },
-                "ResourceLimits": {
-                    "MaxNumberOfTrainingJobs": 6,
-                    "MaxParallelTrainingJobs": 1,
-                },
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "val"},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 1},
                 "ParameterRanges": {"ContinuousParameterRanges": [alpha("0", "4")]},
             }
             | config,
@@ -155,12 +148,8 @@ class Aws:
         """Runs a tuning job; returns its description and its jobs, in order."""
         name = {"HyperParameterTuningJobName": request["HyperParameterTuningJobName"]}
         self.sm.create_hyper_parameter_tuning_job(**request)
-        jobs = self.sm.list_training_jobs_for_hyper_parameter_tuning_job(
-            **name, MaxResults=100
-        )
-        return self.sm.describe_hyper_parameter_tuning_job(**name), jobs[
-            "TrainingJobSummaries"
-        ]
+        jobs = self.sm.list_training_jobs_for_hyper_parameter_tuning_job(**name, MaxResults=100)
+        return self.sm.describe_hyper_parameter_tuning_job(**name), jobs["TrainingJobSummaries"]
 
     def unpacked(self, uri):
         """Returns the files of an archive on S3, a dict of bytes."""
@@ -193,28 +182,20 @@ def aws():
 
 
 def test_job_succeeds(aws):
-    job = aws.train(
-        "succeeds", {"alpha": "1.5", "act": '"up"'}, Environment={"GREETING": "hello"}
-    )
+    job = aws.train("succeeds", {"alpha": "1.5", "act": '"up"'}, Environment={"GREETING": "hello"})
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed"
     steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     assert steps == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     # the last value that matched; what is no number is no metric
-    assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [
-        ("val", 0.5)
-    ]
+    assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("val", 0.5)]
     assert job["AlgorithmSpecification"]["MetricDefinitions"][0]["Name"] == "val"
     model = job["ModelArtifacts"]["S3ModelArtifacts"]
     assert model == f"s3://{aws.bucket}/models/succeeds/output/model.tar.gz"
     assert json.loads(aws.unpacked(model)["model.json"]) == {"alpha": 1.5}
     assert aws.log("succeeds")[-1] == "epoch=4 val=0.5000 noise=x4"
-    contract = json.loads(
-        aws.unpacked(model.replace("model.tar", "output.tar"))["contract.json"]
-    )
+    contract = json.loads(aws.unpacked(model.replace("model.tar", "output.tar"))["contract.json"])
     assert json.loads(contract["SM_HPS"]) == {"alpha": 1.5, "act": "up"}
-    assert (
-        json.loads(contract["SM_HOSTS"]) == ["algo-1"] == [contract["SM_CURRENT_HOST"]]
-    )
+    assert json.loads(contract["SM_HOSTS"]) == ["algo-1"] == [contract["SM_CURRENT_HOST"]]
     assert contract["SM_NUM_GPUS"] == "0" and contract["SM_HP_ALPHA"] == "1.5"
     assert contract["GREETING"] == "hello" and contract["files"] == ["part.csv"]
 
@@ -223,22 +204,15 @@ def test_checkpoints_return(aws):
     at = {"CheckpointConfig": {"S3Uri": f"s3://{aws.bucket}/resume"}}
     for name, epochs in (("first-part", "2"), ("second-part", "3")):
         aws.train(name, {"epochs": epochs}, **at)
-    assert (
-        aws.s3.get_object(Bucket=aws.bucket, Key="resume/last")["Body"].read()
-        == b"2 3 "
-    )
+    assert aws.s3.get_object(Bucket=aws.bucket, Key="resume/last")["Body"].read() == b"2 3 "
 
 
 def test_tensorboard_output(aws):
     script = "open('/opt/ml/output/tensorboard/events', 'w').write('scalar')"
     aws.put("code/tb.tar.gz", archive(train=script))
     hyper = {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/tb.tar.gz"}
-    aws.train(
-        "tb", hyper, TensorBoardOutputConfig={"S3OutputPath": f"s3://{aws.bucket}/tb"}
-    )
-    body = aws.s3.get_object(Bucket=aws.bucket, Key="tb/tb/tensorboard-output/events")[
-        "Body"
-    ]
+    aws.train("tb", hyper, TensorBoardOutputConfig={"S3OutputPath": f"s3://{aws.bucket}/tb"})
+    body = aws.s3.get_object(Bucket=aws.bucket, Key="tb/tb/tensorboard-output/events")["Body"]
     assert body.read() == b"scalar"
 
 
@@ -247,12 +221,11 @@ def test_job_fails(aws):
     assert job["TrainingJobStatus"] == "Failed" and job["ModelArtifacts"] == {}
     assert job["FailureReason"] == (
         "AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n"
-        'ErrorMessage "ValueError: alpha is missing"\nCommand "python train.py --act fail", exit code: 1'
+        'ErrorMessage "ValueError: alpha is missing"\n'
+        'Command "python train.py --act fail", exit code: 1'
     )
     assert any(line.startswith("Traceback") for line in aws.log("fails"))
-    job = aws.train(
-        "no-code", {"sagemaker_submit_directory": f"s3://{aws.bucket}/nothing.tar.gz"}
-    )
+    job = aws.train("no-code", {"sagemaker_submit_directory": f"s3://{aws.bucket}/nothing.tar.gz"})
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("AlgorithmError: framework error: ")
 
@@ -261,22 +234,16 @@ def test_failure_file(aws):
     script = "import sys; open('/opt/ml/output/failure', 'w').write('out of beans'); sys.exit(3)"
     aws.put("code/failure.tar.gz", archive(train=script))
     job = aws.train(
-        "failure-file",
-        {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/failure.tar.gz"},
+        "failure-file", {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/failure.tar.gz"}
     )
     assert job["FailureReason"] == "AlgorithmError: out of beans, exit code: 3"
 
 
 def test_job_is_stopped_by_its_time(aws):
     started = time.monotonic()
-    job = aws.train(
-        "slow", {"sleep": "20"}, StoppingCondition={"MaxRuntimeInSeconds": 2}
-    )
+    job = aws.train("slow", {"sleep": "20"}, StoppingCondition={"MaxRuntimeInSeconds": 2})
     assert 2 <= time.monotonic() - started < 15
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == (
-        "Stopped",
-        "MaxRuntimeExceeded",
-    )
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert aws.log("slow") == ["epoch=1 val=-1.0000 noise=x1"]
     assert aws.train("quick", {"sleep": "0"})["TrainingJobStatus"] == "Completed"
 
@@ -292,10 +259,7 @@ def test_job_is_stopped_by_a_call(aws):
         except botocore.exceptions.ClientError:
             pass  # not yet running
     thread.join(10)
-    assert (
-        aws.sm.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"]
-        == "Stopped"
-    )
+    assert aws.sm.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"] == "Stopped"
     with pytest.raises(botocore.exceptions.ClientError, match="in status Stopped"):
         aws.sm.stop_training_job(TrainingJobName="stopped")
 
@@ -305,9 +269,7 @@ def test_no_metric(aws):
 
 
 def test_missing_input(aws):
-    with pytest.raises(
-        botocore.exceptions.ClientError, match="No S3 objects found under S3 URL"
-    ):
+    with pytest.raises(botocore.exceptions.ClientError, match="No S3 objects found under S3 URL"):
         aws.train("no-data", InputDataConfig=[aws.channel("train", "nothing")])
     with pytest.raises(aws.sm.exceptions.ResourceNotFound):
         aws.sm.describe_training_job(TrainingJobName="no-data")
@@ -326,21 +288,11 @@ def test_names_are_unique(aws):
 def test_lists_have_pages(aws):
     for number in range(3):
         aws.train(f"page-{number}")
-    ask = {
-        "NameContains": "page-",
-        "SortBy": "Name",
-        "SortOrder": "Descending",
-        "MaxResults": 2,
-    }
+    ask = {"NameContains": "page-", "SortBy": "Name", "SortOrder": "Descending", "MaxResults": 2}
     pages = list(aws.sm.get_paginator("list_training_jobs").paginate(**ask))
-    names = [
-        [job["TrainingJobName"] for job in page["TrainingJobSummaries"]]
-        for page in pages
-    ]
+    names = [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]
     assert names == [["page-2", "page-1"], ["page-0"]]
-    assert (
-        aws.sm.list_training_jobs(StatusEquals="Deleting")["TrainingJobSummaries"] == []
-    )
+    assert aws.sm.list_training_jobs(StatusEquals="Deleting")["TrainingJobSummaries"] == []
 
 
 def test_waiters_and_answers_fit_the_model(aws):
@@ -363,9 +315,7 @@ def test_waiters_and_answers_fit_the_model(aws):
     client.create_hyper_parameter_tuning_job(**aws.tuning("fits"))
     client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="fits")
     client.list_hyper_parameter_tuning_jobs()
-    client.list_training_jobs_for_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName="fits"
-    )
+    client.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName="fits")
     client.describe_training_job(TrainingJobName="waited")
     client.list_training_jobs(MaxResults=100)
     assert found == []
@@ -381,9 +331,7 @@ def test_warm_pool(aws):
     aws.train("warm-1", ResourceConfig=pool | {"KeepAlivePeriodInSeconds": 600})
     aws.train("warm-2", ResourceConfig=pool | {"VolumeSizeInGB": 20})
     describe = aws.sm.describe_training_job
-    assert describe(TrainingJobName="warm-1")["WarmPoolStatus"] == {
-        "Status": "Available"
-    }
+    assert describe(TrainingJobName="warm-1")["WarmPoolStatus"] == {"Status": "Available"}
     aws.train("warm-3", ResourceConfig=pool)
     status = describe(TrainingJobName="warm-1")["WarmPoolStatus"]
     assert status == {"Status": "Reused", "ReusedByJob": "warm-3"}
@@ -392,22 +340,19 @@ def test_warm_pool(aws):
 def test_events_reach_a_queue(aws):
     sqs, events = boto3.client("sqs"), boto3.client("events")
     url = sqs.create_queue(QueueName="jobs")["QueueUrl"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])[
-        "Attributes"
-    ]["QueueArn"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     pattern = {"source": ["aws.sagemaker"], "detail": {"TrainingJobStatus": ["Failed"]}}
     events.put_rule(Name="failed", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="failed", Targets=[{"Id": "queue", "Arn": queue}])
     aws.train("event-good")
     aws.train("event-bad", {"act": "fail"})
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-    assert [json.loads(m["Body"])["detail"]["TrainingJobName"] for m in messages] == [
-        "event-bad"
-    ]
+    assert [json.loads(m["Body"])["detail"]["TrainingJobName"] for m in messages] == ["event-bad"]
     with pytest.raises(NotImplementedError, match="EventBridge"):
         events.put_targets(
-            Rule="failed",
-            Targets=[{"Id": "topic", "Arn": "arn:aws:sns:us-east-1:123456789012:t"}],
+            Rule="failed", Targets=[{"Id": "topic", "Arn": "arn:aws:sns:us-east-1:123456789012:t"}]
         )
 
 
@@ -448,7 +393,9 @@ def several(aws, name, script, count=2, **changes):
 
 
 def train(aws, name, *arguments, **changes):
-    """Runs a job on several hosts; returns its description, its seconds and whether all its processes have ended."""
+    """Runs a job on several hosts; returns its description, its seconds and whether all its
+    processes have ended.
+    """
     from sandbox import jobs
 
     started = time.monotonic()
@@ -472,10 +419,7 @@ def test_hosts_meet(aws):
     model = aws.unpacked(uri)
     assert model.keys() == {"got", "parts/algo-1", "parts/algo-2"}
     assert model["got"] == b"41"  # sent by algo-2, kept by algo-1
-    assert [aws.log("meet", name) for name in names] == [
-        ["algo-1 val=0.5"],
-        ["algo-2 val=1.5"],
-    ]
+    assert [aws.log("meet", name) for name in names] == [["algo-1 val=0.5"], ["algo-2 val=1.5"]]
     assert job["FinalMetricDataList"][0]["Value"] in (0.5, 1.5)
     found = [json.loads(output[name]) for name in names]
     for rank, (name, contract) in enumerate(zip(names, found)):
@@ -570,8 +514,7 @@ with open(f"/opt/ml/checkpoints/{os.environ['SM_CURRENT_HOST']}", "a") as file:
 
 def test_a_tuning_job_of_several_hosts(aws):
     request = aws.tuning(
-        "hosts",
-        ResourceLimits=dict(MaxNumberOfTrainingJobs=2, MaxParallelTrainingJobs=1),
+        "hosts", ResourceLimits=dict(MaxNumberOfTrainingJobs=2, MaxParallelTrainingJobs=1)
     )
     path = "TrainingJobDefinition.ResourceConfig.InstanceCount"
     tuned, jobs = aws.tune(at(request, path, 2))
@@ -583,9 +526,7 @@ def test_a_tuning_job_of_several_hosts(aws):
 
 
 def deploy(aws, name, container):
-    aws.sm.create_model(
-        ModelName=name, ExecutionRoleArn=aws.role, PrimaryContainer=container
-    )
+    aws.sm.create_model(ModelName=name, ExecutionRoleArn=aws.role, PrimaryContainer=container)
     variant = {
         "VariantName": "all",
         "ModelName": name,
@@ -612,10 +553,7 @@ def xgboost_job(aws):
     aws.put("xgb/train/a.csv", table(X[:200], y[:200]))
     aws.put("xgb/validation/a.csv", table(X[200:], y[200:]))
     request = aws.job("xgb") | {
-        "AlgorithmSpecification": {
-            "TrainingImage": XGBOOST,
-            "TrainingInputMode": "File",
-        },
+        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
         "HyperParameters": {
             "objective": "binary:logistic",
             "num_round": "8",
@@ -628,12 +566,7 @@ def xgboost_job(aws):
         ],
     }
     aws.sm.create_training_job(**request)
-    return (
-        request,
-        aws.sm.describe_training_job(TrainingJobName="xgb"),
-        X[200:],
-        y[200:],
-    )
+    return (request, aws.sm.describe_training_job(TrainingJobName="xgb"), X[200:], y[200:])
 
 
 def test_xgboost_trains_and_predicts(aws, xgboost_job, tmp_path):
@@ -642,25 +575,16 @@ def test_xgboost_trains_and_predicts(aws, xgboost_job, tmp_path):
 
     request, job, X, y = xgboost_job
     metrics = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
-    assert metrics.keys() == {
-        "train:auc",
-        "train:error",
-        "validation:auc",
-        "validation:error",
-    }
+    assert metrics.keys() == {"train:auc", "train:error", "validation:auc", "validation:error"}
     model = job["ModelArtifacts"]["S3ModelArtifacts"]
     (tmp_path / "model.ubj").write_bytes(aws.unpacked(model)["xgboost-model"])
-    score = xgboost.Booster(model_file=tmp_path / "model.ubj").predict(
-        xgboost.DMatrix(X)
-    )
+    score = xgboost.Booster(model_file=tmp_path / "model.ubj").predict(xgboost.DMatrix(X))
     assert metrics["validation:auc"] == pytest.approx(roc_auc_score(y, score), abs=1e-5)
     assert (
         deploy(aws, "xgb", {"Image": XGBOOST, "ModelDataUrl": model})["EndpointStatus"]
         == "InService"
     )
-    answer = aws.runtime.invoke_endpoint(
-        EndpointName="xgb", ContentType="text/csv", Body=table(X)
-    )
+    answer = aws.runtime.invoke_endpoint(EndpointName="xgb", ContentType="text/csv", Body=table(X))
     assert np.allclose(np.array(answer["Body"].read().split(b","), float), score)
 
     for number, (change, message) in enumerate(
@@ -676,17 +600,12 @@ def test_xgboost_trains_and_predicts(aws, xgboost_job, tmp_path):
         )
         assert (
             message
-            in aws.sm.describe_training_job(TrainingJobName=f"xgb-{number}")[
-                "FailureReason"
-            ]
+            in aws.sm.describe_training_job(TrainingJobName=f"xgb-{number}")["FailureReason"]
         )
     with pytest.raises(NotImplementedError, match="text/csv"):
         aws.sm.create_training_job(
             **request
-            | {
-                "TrainingJobName": "libsvm",
-                "InputDataConfig": [aws.channel("train", "xgb")],
-            }
+            | {"TrainingJobName": "libsvm", "InputDataConfig": [aws.channel("train", "xgb")]}
         )
     with pytest.raises(NotImplementedError, match="XGBoost on one host"):
         two = at(request, "ResourceConfig.InstanceCount", 2)
@@ -698,9 +617,7 @@ def test_xgboost_is_tuned(aws, xgboost_job):
     config = request["HyperParameterTuningJobConfig"]
     config["HyperParameterTuningJobObjective"]["MetricName"] = "validation:auc"
     config["ParameterRanges"] = {
-        "IntegerParameterRanges": [
-            {"Name": "max_depth", "MinValue": "1", "MaxValue": "6"}
-        ]
+        "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "6"}]
     }
     definition = {
         key: value
@@ -709,8 +626,7 @@ def test_xgboost_is_tuned(aws, xgboost_job):
     }
     static = {"objective": "binary:logistic", "num_round": "4"}
     tuned, jobs = aws.tune(
-        request
-        | {"TrainingJobDefinition": definition | {"StaticHyperParameters": static}}
+        request | {"TrainingJobDefinition": definition | {"StaticHyperParameters": static}}
     )
     assert (
         tuned["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
@@ -739,46 +655,30 @@ def test_endpoint_predicts_as_the_script(aws):
     ):
         answer = ask(EndpointName="served", ContentType=kind, Accept=kind, Body=body)
         assert parse(answer["Body"].read()) == own["predict_fn"](X, 3).tolist()
-        assert (
-            answer["ContentType"] == kind
-            and answer["InvokedProductionVariant"] == "all"
-        )
-    with pytest.raises(
-        aws.runtime.exceptions.ModelError, match="text/plain is not supported"
-    ):
+        assert answer["ContentType"] == kind and answer["InvokedProductionVariant"] == "all"
+    with pytest.raises(aws.runtime.exceptions.ModelError, match="text/plain is not supported"):
         ask(EndpointName="served", ContentType="text/plain", Body="1")
     assert json.loads(
-        ask(EndpointName="served", ContentType="application/json", Body="[[2]]")[
-            "Body"
-        ].read()
+        ask(EndpointName="served", ContentType="application/json", Body="[[2]]")["Body"].read()
     ) == [6]
     aws.sm.delete_endpoint(EndpointName="served")
-    with pytest.raises(
-        botocore.exceptions.ClientError, match="Endpoint served of account"
-    ):
+    with pytest.raises(botocore.exceptions.ClientError, match="Endpoint served of account"):
         ask(EndpointName="served", ContentType="text/csv", Body="1")
 
 
 def test_endpoint_from_the_registry(aws):
-    model = aws.train("to-register", {"alpha": "3"})["ModelArtifacts"][
-        "S3ModelArtifacts"
-    ]
+    model = aws.train("to-register", {"alpha": "3"})["ModelArtifacts"]["S3ModelArtifacts"]
     aws.sm.create_model_package_group(ModelPackageGroupName="models")
     package = aws.sm.create_model_package(
         ModelPackageGroupName="models",
         ModelApprovalStatus="Approved",
         InferenceSpecification={
-            "Containers": [
-                {"Image": IMAGE, "ModelDataUrl": model, "Environment": serving(aws)}
-            ],
+            "Containers": [{"Image": IMAGE, "ModelDataUrl": model, "Environment": serving(aws)}],
             "SupportedContentTypes": ["text/csv"],
             "SupportedResponseMIMETypes": ["text/csv"],
         },
     )["ModelPackageArn"]
-    assert (
-        deploy(aws, "registered", {"ModelPackageName": package})["EndpointStatus"]
-        == "InService"
-    )
+    assert deploy(aws, "registered", {"ModelPackageName": package})["EndpointStatus"] == "InService"
     answer = aws.runtime.invoke_endpoint(
         EndpointName="registered", ContentType="text/csv", Body=b"1,1"
     )
@@ -793,11 +693,7 @@ def test_endpoint_fails(aws):
             "ModelDataUrl": model,
             "Environment": serving(aws, "nowhere.py"),
         },
-        "missing": {
-            "Image": IMAGE,
-            "ModelDataUrl": model + "x",
-            "Environment": serving(aws),
-        },
+        "missing": {"Image": IMAGE, "ModelDataUrl": model + "x", "Environment": serving(aws)},
     }.items():
         description = deploy(aws, name, container)
         assert (
@@ -817,10 +713,7 @@ def test_grid(aws):
         ]
     }
     request = aws.tuning(
-        "grid",
-        "Grid",
-        ParameterRanges=ranges,
-        ResourceLimits={"MaxParallelTrainingJobs": 3},
+        "grid", "Grid", ParameterRanges=ranges, ResourceLimits={"MaxParallelTrainingJobs": 3}
     )
     request["TrainingJobDefinition"]["StaticHyperParameters"].pop("epochs")
     tuned, jobs = aws.tune(request)
@@ -829,13 +722,8 @@ def test_grid(aws):
         for job in jobs
     ]
     assert tried == [(a, e) for a in "124" for e in "24"]
-    assert values(jobs) == pytest.approx(
-        [1 - (float(a) - 2) ** 2 - 1 / float(e) for a, e in tried]
-    )
-    assert tuned["BestTrainingJob"]["TunedHyperParameters"] == {
-        "alpha": "2",
-        "epochs": "4",
-    }
+    assert values(jobs) == pytest.approx([1 - (float(a) - 2) ** 2 - 1 / float(e) for a, e in tried])
+    assert tuned["BestTrainingJob"]["TunedHyperParameters"] == {"alpha": "2", "epochs": "4"}
     assert (
         tuned["TrainingJobStatusCounters"]["Completed"]
         == tuned["ObjectiveStatusCounters"]["Succeeded"]
@@ -844,7 +732,9 @@ def test_grid(aws):
 
 
 def right_best(tuned, jobs, choose=max):
-    """Says whether the best job is the best of those that completed, and its model really has that objective."""
+    """Says whether the best job is the best of those that completed, and its model really has that
+    objective.
+    """
     done = [job for job in jobs if job["TrainingJobStatus"] == "Completed"]
     best = tuned["BestTrainingJob"]
     objective = best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
@@ -867,9 +757,7 @@ def test_bayesian_learns_between_batches_only(aws):
     found = []
     for parallel in (1, 8):
         limits = {"MaxNumberOfTrainingJobs": 8, "MaxParallelTrainingJobs": parallel}
-        _, jobs = aws.tune(
-            aws.tuning(f"parallel-{parallel}", "Bayesian", ResourceLimits=limits)
-        )
+        _, jobs = aws.tune(aws.tuning(f"parallel-{parallel}", "Bayesian", ResourceLimits=limits))
         found.append([job["TunedHyperParameters"]["alpha"] for job in jobs])
     assert found[0][:3] == found[1][:3] and found[0] != found[1]
 
@@ -879,12 +767,7 @@ def test_hyperband_stops_poor_jobs(aws):
     tuned, jobs = aws.tune(aws.tuning("hyperband", "Hyperband", ResourceLimits=limits))
     states = [job["TrainingJobStatus"] for job in jobs]
     assert right_best(tuned, jobs)
-    assert (
-        0
-        < states.count("Stopped")
-        == tuned["TrainingJobStatusCounters"]["Stopped"]
-        < 12
-    )
+    assert 0 < states.count("Stopped") == tuned["TrainingJobStatusCounters"]["Stopped"] < 12
     assert max(values(jobs)) == max(
         value for value, state in zip(values(jobs), states) if state == "Completed"
     )
@@ -897,10 +780,7 @@ def test_early_stopping(aws):
         ]
     }
     request = aws.tuning(
-        "early",
-        "Grid",
-        ParameterRanges=ranges,
-        ResourceLimits={"MaxParallelTrainingJobs": 1},
+        "early", "Grid", ParameterRanges=ranges, ResourceLimits={"MaxParallelTrainingJobs": 1}
     )
     request["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] = "Auto"
     _, jobs = aws.tune(request)
@@ -909,16 +789,14 @@ def test_early_stopping(aws):
         "Completed",
     ]
     stopped = aws.sm.describe_training_job(TrainingJobName=jobs[3]["TrainingJobName"])
-    assert (
-        stopped["ModelArtifacts"] == {} and values(jobs)[3] == -4
-    )  # after its first epoch
+    assert stopped["ModelArtifacts"] == {} and values(jobs)[3] == -4  # after its first epoch
 
 
 def test_minimize(aws):
     request = aws.tuning("minimize")
-    request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
-        "Type"
-    ] = "Minimize"
+    request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] = (
+        "Minimize"
+    )
     assert right_best(*aws.tune(request), choose=min)
 
 
@@ -941,66 +819,41 @@ def test_scales(aws, scale, low, high):
         )
     )
     drawn = np.median([float(job["TunedHyperParameters"]["alpha"]) for job in jobs])
-    assert (
-        drawn > 0.95
-        if scale == "ReverseLogarithmic"
-        else (drawn < 0.05) == (scale != "Linear")
-    )
+    assert drawn > 0.95 if scale == "ReverseLogarithmic" else (drawn < 0.05) == (scale != "Linear")
 
 
 def test_completion_criteria(aws):
     tuned, jobs = aws.tune(
-        aws.tuning(
-            "target", TuningJobCompletionCriteria={"TargetObjectiveMetricValue": 0.5}
-        )
+        aws.tuning("target", TuningJobCompletionCriteria={"TargetObjectiveMetricValue": 0.5})
     )
-    assert (
-        values(jobs)[-1] >= 0.5 > max(values(jobs)[:-1], default=-9) and len(jobs) < 6
-    )
+    assert values(jobs)[-1] >= 0.5 > max(values(jobs)[:-1], default=-9) and len(jobs) < 6
     criteria = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     limits = {"MaxNumberOfTrainingJobs": 40, "MaxParallelTrainingJobs": 1}
     tuned, jobs = aws.tune(
         aws.tuning("idle", TuningJobCompletionCriteria=criteria, ResourceLimits=limits)
     )
     assert max(values(jobs)) == values(jobs)[-4] and len(jobs) < 40
-    assert tuned["TuningJobCompletionDetails"] == {
-        "NumberOfTrainingJobsObjectiveNotImproving": 3
-    }
+    assert tuned["TuningJobCompletionDetails"] == {"NumberOfTrainingJobsObjectiveNotImproving": 3}
 
 
 def test_tuning_time(aws, monkeypatch):
     from sandbox import tuning
 
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(
-        tuning, "time", types.SimpleNamespace(monotonic=lambda: next(clock))
-    )
+    monkeypatch.setattr(tuning, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
     limits = {"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 1}
-    tuned, jobs = aws.tune(
-        aws.tuning("time", ResourceLimits=limits | {"MaxRuntimeInSeconds": 150})
-    )
+    tuned, jobs = aws.tune(aws.tuning("time", ResourceLimits=limits | {"MaxRuntimeInSeconds": 150}))
     assert (tuned["HyperParameterTuningJobStatus"], len(jobs)) == ("Stopped", 2)
 
 
 def test_tuning_without_a_result(aws):
     tuned, jobs = aws.tune(aws.tuning("silent", static={"act": "silent"}))
-    assert (
-        tuned["HyperParameterTuningJobStatus"] == "Failed"
-        and "BestTrainingJob" not in tuned
-    )
-    assert (
-        "No objective metrics found after running 6 training jobs"
-        in tuned["FailureReason"]
-    )
+    assert tuned["HyperParameterTuningJobStatus"] == "Failed" and "BestTrainingJob" not in tuned
+    assert "No objective metrics found after running 6 training jobs" in tuned["FailureReason"]
     assert {job["ObjectiveStatus"] for job in jobs} == {"Failed"}
-    ask = {
-        "HyperParameterTuningJobName": "silent",
-        "SortBy": "FinalObjectiveMetricValue",
-    }
+    ask = {"HyperParameterTuningJobName": "silent", "SortBy": "FinalObjectiveMetricValue"}
     assert (
-        aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(**ask)[
-            "TrainingJobSummaries"
-        ]
+        aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(**ask)["TrainingJobSummaries"]
         == []
     )
     tuned, jobs = aws.tune(aws.tuning("failing", static={"act": "fail"}))
@@ -1011,10 +864,7 @@ def test_tuning_without_a_result(aws):
 def warm(request, *parents, kind="IdenticalDataAndAlgorithm"):
     names = [{"HyperParameterTuningJobName": parent} for parent in parents]
     return request | {
-        "WarmStartConfig": {
-            "ParentHyperParameterTuningJobs": names,
-            "WarmStartType": kind,
-        }
+        "WarmStartConfig": {"ParentHyperParameterTuningJobs": names, "WarmStartType": kind}
     }
 
 
@@ -1023,9 +873,7 @@ def test_warm_start(aws):
     parent, _ = aws.tune(aws.tuning("parent", "Random", ResourceLimits=limits))
     few = {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}
     cold, cold_jobs = aws.tune(aws.tuning("cold", "Bayesian", ResourceLimits=few))
-    child, jobs = aws.tune(
-        warm(aws.tuning("child", "Bayesian", ResourceLimits=few), "parent")
-    )
+    child, jobs = aws.tune(warm(aws.tuning("child", "Bayesian", ResourceLimits=few), "parent"))
     assert values(jobs) != values(cold_jobs) and "OverallBestTrainingJob" not in cold
     both = [parent["BestTrainingJob"], child["BestTrainingJob"]]
     overall = child["OverallBestTrainingJob"]
@@ -1044,14 +892,13 @@ def test_warm_start(aws):
 def test_warm_start_rules(aws):
     aws.tune(
         aws.tuning(
-            "base",
-            ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1},
+            "base", ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1}
         )
     )
     other = aws.tuning("w")
-    other["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
-        "MetricName"
-    ] = "noise"
+    other["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"] = (
+        "noise"
+    )
     more = aws.tuning("w", static={"sleep": "0"})
     data = aws.tuning("w")
     data["TrainingJobDefinition"]["InputDataConfig"] = [aws.channel("train", "data")]
@@ -1066,9 +913,7 @@ def test_warm_start_rules(aws):
         with pytest.raises(botocore.exceptions.ClientError, match=message):
             aws.sm.create_hyper_parameter_tuning_job(**request)
     assert (
-        aws.tune(warm(data, "base", kind="TransferLearning"))[0][
-            "HyperParameterTuningJobStatus"
-        ]
+        aws.tune(warm(data, "base", kind="TransferLearning"))[0]["HyperParameterTuningJobStatus"]
         == "Completed"
     )
 
@@ -1086,9 +931,7 @@ def test_tuning_is_stopped_by_a_call(aws):
         except aws.sm.exceptions.ResourceNotFound:
             pass  # not yet there
     thread.join(20)
-    tuned = aws.sm.describe_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName="halted"
-    )
+    tuned = aws.sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
     assert tuned["HyperParameterTuningJobStatus"] == "Stopped"
     assert sum(tuned["TrainingJobStatusCounters"].values()) < 6
     with pytest.raises(botocore.exceptions.ClientError, match="in status Stopped"):
@@ -1123,11 +966,7 @@ SPOT = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
             "ml.banana",
             r"at 'resourceConfig\.instanceType' .* enum value set: \[",
         ),
-        (
-            "RetryStrategy",
-            {"MaximumRetryAttempts": 31},
-            "value less than or equal to 30",
-        ),
+        ("RetryStrategy", {"MaximumRetryAttempts": 31}, "value less than or equal to 30"),
         (
             "TrainingJobName",
             "a_b",
@@ -1135,11 +974,7 @@ SPOT = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
         ),
         ("TrainingJobName", "a" * 64, "pattern"),
         ("RoleArn", "arn:aws:iam::12:role/short-account", "pattern"),
-        (
-            "HyperParameters",
-            {str(n): "" for n in range(101)},
-            "length less than or equal to 100",
-        ),
+        ("HyperParameters", {str(n): "" for n in range(101)}, "length less than or equal to 100"),
         ("InputDataConfig.0.ChannelName", "two words", "pattern"),
         (
             "ResourceConfig.InstanceCount",
@@ -1152,16 +987,8 @@ SPOT = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
         ("StoppingCondition", SPOT, "only supported when EnableManagedSpotTraining"),
         ("EnableManagedSpotTraining", True, "needs a MaxWaitTimeInSeconds above"),
         ("StoppingCondition.MaxRuntimeInSeconds", 2_419_201, "28 days"),
-        (
-            "AlgorithmSpecification.AlgorithmName",
-            "mine",
-            "either TrainingImage or AlgorithmName",
-        ),
-        (
-            "AlgorithmSpecification.MetricDefinitions.0.Regex",
-            "val=(",
-            "not a regular expression",
-        ),
+        ("AlgorithmSpecification.AlgorithmName", "mine", "either TrainingImage or AlgorithmName"),
+        ("AlgorithmSpecification.MetricDefinitions.0.Regex", "val=(", "not a regular expression"),
         ("AlgorithmSpecification.MetricDefinitions.0.Regex", "val=.*", "no group"),
         (
             "ProfilerConfig",
@@ -1173,13 +1000,10 @@ SPOT = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
 def test_refused_training_jobs(aws, path, value, message):
     request = at(aws.job("refused"), path, value)
     with pytest.raises(
-        (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError),
-        match=message,
+        (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError), match=message
     ):
         aws.sm.create_training_job(**request)
-    assert (
-        aws.sm.list_training_jobs(NameContains="refused")["TrainingJobSummaries"] == []
-    )
+    assert aws.sm.list_training_jobs(NameContains="refused")["TrainingJobSummaries"] == []
 
 
 def test_spot_and_warm_pool_rules(aws):
@@ -1195,10 +1019,7 @@ def test_spot_and_warm_pool_rules(aws):
     pool = aws.definition["ResourceConfig"] | {"KeepAlivePeriodInSeconds": 60}
     with pytest.raises(botocore.exceptions.ClientError, match="KeepAlive"):
         aws.train(
-            "spot-warm",
-            EnableManagedSpotTraining=True,
-            StoppingCondition=SPOT,
-            ResourceConfig=pool,
+            "spot-warm", EnableManagedSpotTraining=True, StoppingCondition=SPOT, ResourceConfig=pool
         )
 
 
@@ -1211,30 +1032,14 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (
-            CONFIG + "Strategy",
-            "Banana",
-            r"enum value set: \[Bayesian, Random, Hyperband, Grid\]",
-        ),
+        (CONFIG + "Strategy", "Banana", r"enum value set: \[Bayesian, Random, Hyperband, Grid\]"),
         (CONFIG + "Strategy", "Grid", "CategoricalParameterRanges only"),
-        (
-            CONFIG + "StrategyConfig",
-            {"HyperbandStrategyConfig": {}},
-            "only for the Hyperband",
-        ),
+        (CONFIG + "StrategyConfig", {"HyperbandStrategyConfig": {}}, "only for the Hyperband"),
         (RANGE, [alpha("4", "4")], "not below"),
         (RANGE, [alpha("low", "4")], "must be continuous numbers"),
-        (
-            RANGE,
-            [alpha("0", "4", ScalingType="Logarithmic")],
-            "only for ranges above 0",
-        ),
+        (RANGE, [alpha("0", "4", ScalingType="Logarithmic")], "only for ranges above 0"),
         (RANGE, [alpha("0", "1", ScalingType="ReverseLogarithmic")], "0 <= x < 1"),
-        (
-            CONFIG + "ParameterRanges.IntegerParameterRanges",
-            INTEGER,
-            "for continuous 0 <= x < 1",
-        ),
+        (CONFIG + "ParameterRanges.IntegerParameterRanges", INTEGER, "for continuous 0 <= x < 1"),
         (CONFIG + "ParameterRanges", {}, "At least one hyperparameter range"),
         (
             RANGE,
@@ -1249,11 +1054,7 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
         (STATIC + "alpha", "1", "Hyperparameter alpha is given twice"),
         (CONFIG + "ResourceLimits.MaxParallelTrainingJobs", 11, "at most 10"),
         (CONFIG + "ResourceLimits.MaxNumberOfTrainingJobs", 751, "at most 750"),
-        (
-            CONFIG + "ResourceLimits.MaxNumberOfTrainingJobs",
-            None,
-            "ResourceLimits needs",
-        ),
+        (CONFIG + "ResourceLimits.MaxNumberOfTrainingJobs", None, "ResourceLimits needs"),
         (
             CONFIG + "HyperParameterTuningJobObjective.MetricName",
             "auc",
@@ -1261,11 +1062,7 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
         ),
         (CONFIG + "HyperParameterTuningJobObjective", None, "Objective must be given"),
         ("TrainingJobDefinition", None, "TrainingImage|must be given"),
-        (
-            "TrainingJobDefinition.EnableManagedSpotTraining",
-            True,
-            "MaxWaitTimeInSeconds",
-        ),
+        ("TrainingJobDefinition.EnableManagedSpotTraining", True, "MaxWaitTimeInSeconds"),
         (
             "TrainingJobDefinition.AlgorithmSpecification.MetricDefinitions",
             [{"Name": f"m{n}", "Regex": "(x)"} for n in range(21)],
@@ -1282,8 +1079,7 @@ STATIC = "TrainingJobDefinition.StaticHyperParameters."
 def test_refused_tuning_jobs(aws, path, value, message):
     request = at(aws.tuning("refused"), path, value)
     with pytest.raises(
-        (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError),
-        match=message,
+        (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError), match=message
     ):
         aws.sm.create_hyper_parameter_tuning_job(**request)
     assert (
@@ -1298,18 +1094,14 @@ def test_refused_grid_and_hyperband(aws):
     grid = aws.tuning(
         "r",
         "Grid",
-        ParameterRanges={
-            "CategoricalParameterRanges": [{"Name": "alpha", "Values": ["1", "2"]}]
-        },
+        ParameterRanges={"CategoricalParameterRanges": [{"Name": "alpha", "Values": ["1", "2"]}]},
     )
     early = aws.tuning("r", "Hyperband", TrainingJobEarlyStoppingType="Auto")
     blind = at(aws.tuning("r", "Hyperband"), STATIC + "epochs", None)
     narrow = aws.tuning(
         "r",
         "Hyperband",
-        StrategyConfig={
-            "HyperbandStrategyConfig": {"MinResource": 9, "MaxResource": 9}
-        },
+        StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 9, "MaxResource": 9}},
     )
     for request, message in (
         (grid, "the grid 2 jobs"),
@@ -1338,30 +1130,16 @@ def test_every_rule_has_a_source(aws):
         ("ResourceConfig.InstanceCount", 9, "at most 8 hosts"),
         (
             "ResourceConfig.InstanceGroups",
-            [
-                {
-                    "InstanceType": "ml.m5.large",
-                    "InstanceCount": 2,
-                    "InstanceGroupName": "a",
-                }
-            ],
+            [{"InstanceType": "ml.m5.large", "InstanceCount": 2, "InstanceGroupName": "a"}],
             "hosts of one kind",
         ),
         ("AlgorithmSpecification.TrainingInputMode", "Pipe", "input modes"),
         ("InputDataConfig.0.CompressionType", "Gzip", "as it is"),
-        (
-            "InputDataConfig.0.DataSource.S3DataSource.S3DataType",
-            "ManifestFile",
-            "S3 prefixes",
-        ),
+        ("InputDataConfig.0.DataSource.S3DataSource.S3DataType", "ManifestFile", "S3 prefixes"),
         ("OutputDataConfig.CompressionType", "NONE", "tar.gz"),
         ("AlgorithmSpecification.ContainerEntrypoint", ["bash"], "not commands"),
         ("HyperParameters.sagemaker_mpi_enabled", "true", "without torchrun"),
-        (
-            "HyperParameters.sagemaker_torch_distributed_enabled",
-            "true",
-            "without torchrun",
-        ),
+        ("HyperParameters.sagemaker_torch_distributed_enabled", "true", "without torchrun"),
         ("HyperParameters", {}, "runs a script"),
     ],
 )
@@ -1371,9 +1149,7 @@ def test_unsupported_jobs(aws, path, value, message):
 
 
 def test_unsupported_actions(aws):
-    data = {
-        "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/data"}
-    }
+    data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/data"}}
     automl = {
         "AutoMLJobName": "auto",
         "AutoMLJobInputDataConfig": [{"ChannelType": "training", "DataSource": data}],
@@ -1404,8 +1180,7 @@ def test_stored_resources(aws):
     aws.sm.create_trial_component(TrialComponentName="part")
     aws.sm.associate_trial_component(TrialComponentName="part", TrialName="one")
     assert [
-        trial["TrialName"]
-        for trial in aws.sm.list_trials(ExperimentName="study")["TrialSummaries"]
+        trial["TrialName"] for trial in aws.sm.list_trials(ExperimentName="study")["TrialSummaries"]
     ] == ["one"]
     answer = aws.sm.list_experiments()
     assert answer["ResponseMetadata"] == {"HTTPStatusCode": 200}
@@ -1415,9 +1190,7 @@ def unguarded(notebook):
     """Says whether a notebook makes a client before it has imported the sandbox."""
     code = "\n".join(cell.source for cell in code_cells(notebook))
     first = re.search(r"boto3\.(client|resource|Session)\b", code)
-    return bool(first) and not re.search(
-        r"^import sandbox\b", code[: first.start()], re.M
-    )
+    return bool(first) and not re.search(r"^import sandbox\b", code[: first.start()], re.M)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -1427,15 +1200,11 @@ def test_notebooks_import_the_sandbox_first(path):
 
 def test_rejects_an_unguarded_notebook():
     def notebook(*cells):
-        return nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
-        )
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 
     client = "sm = boto3.client('sagemaker')"
     assert unguarded(notebook("import boto3", client, "import sandbox"))
-    assert not unguarded(
-        notebook("import boto3\nimport sandbox  # a local AWS", client)
-    )
+    assert not unguarded(notebook("import boto3\nimport sandbox  # a local AWS", client))
 
 
 # The guard, in processes of their own
@@ -1475,21 +1244,17 @@ def ask(call, **request):
 
 
 def python(code, tmp_path, **environment):
-    """Runs code in a fresh process in chapters/, with credentials lying about; returns its output."""
+    """Runs code in a fresh process in chapters/, with credentials about; returns its output."""
     folder = tmp_path / ".aws"
     folder.mkdir(exist_ok=True)
-    keys = f"aws_access_key_id = {REAL['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {REAL['AWS_SECRET_ACCESS_KEY']}\n"
+    keys = "".join(
+        f"{name.lower()} = {REAL[name]}\n"
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    )
     (folder / "credentials").write_text(f"[default]\n{keys}[work]\n{keys}")
     (folder / "config").write_text("[profile work]\nregion = eu-central-1\n")
-    keep = {
-        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-    }
-    given = (
-        keep
-        | REAL
-        | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
-        | environment
-    )
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    given = keep | REAL | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)} | environment
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         cwd=CHAPTERS,
@@ -1508,8 +1273,12 @@ import sandbox
 made_late = session.client("s3", config=fast)
 print(ask(before.list_training_jobs), ask(made_late.list_buckets))
 print(ask(boto3.client("sagemaker").list_training_jobs), ask(boto3.client("s3").list_buckets))
-print(ask(boto3.client("sts").get_caller_identity), ask(boto3.client("bedrock-runtime").converse, modelId="m"))
-own = boto3.client("s3", aws_access_key_id="AKIAI44QH8DHBEXAMPLE", aws_secret_access_key="x", region_name="eu-west-3")
+print(
+    ask(boto3.client("sts").get_caller_identity),
+    ask(boto3.client("bedrock-runtime").converse, modelId="m"),
+)
+keys = {"aws_access_key_id": "AKIAI44QH8DHBEXAMPLE", "aws_secret_access_key": "x"}
+own = boto3.client("s3", region_name="eu-west-3", **keys)
 print(ask(own.list_buckets), ask(boto3.client("s3", endpoint_url="https://s3.example.org").list_buckets))
 print(boto3.Session().get_credentials().access_key, ask(boto3.Session, profile_name="work"))
 child = "import boto3; print(boto3.Session().get_credentials().access_key)"
@@ -1530,18 +1299,19 @@ def test_nothing_leaves_the_machine(tmp_path):
         "[]",
     ]
     unguarded = python(
-        WATCH + "ask(boto3.client('s3', config=fast).list_buckets)\nprint(tried)",
-        tmp_path,
+        WATCH + "ask(boto3.client('s3', config=fast).list_buckets)\nprint(tried)", tmp_path
     )
     assert "amazonaws.com" in unguarded[0]  # the watch would have seen it
 
 
 def test_a_script_reaches_nobody(aws):
-    script = "import boto3, os; print(os.environ['AWS_ACCESS_KEY_ID']); boto3.client('s3').list_buckets()"
+    script = (
+        "import boto3, os; print(os.environ['AWS_ACCESS_KEY_ID']); "
+        "boto3.client('s3').list_buckets()"
+    )
     aws.put("code/caller.tar.gz", archive(train=script))
     job = aws.train(
-        "caller",
-        {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/caller.tar.gz"},
+        "caller", {"sagemaker_submit_directory": f"s3://{aws.bucket}/code/caller.tar.gz"}
     )
     assert aws.log("caller")[0] == "sandbox" and "127.0.0.1:9" in job["FailureReason"]
 
@@ -1563,8 +1333,7 @@ print(ask(boto3.client("s3", config=fast).list_buckets), "amazonaws" in str(trie
 
 
 @pytest.mark.parametrize(
-    "missing",
-    ["AWS_I_ACCEPT_COSTS", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET", "AWS_DEFAULT_REGION"],
+    "missing", ["AWS_I_ACCEPT_COSTS", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET", "AWS_DEFAULT_REGION"]
 )
 def test_aws_needs_everything(tmp_path, missing):
     first, second = python(WATCH + ATTEMPT, tmp_path, **AWS_MODE | {missing: ""})
@@ -1574,15 +1343,10 @@ def test_aws_needs_everything(tmp_path, missing):
 
 def test_aws_when_asked_for(tmp_path):
     lines = python(WATCH + ATTEMPT, tmp_path, **AWS_MODE)
-    assert lines == [
-        "arn:aws:iam::111122223333:role/mine mine",
-        "EndpointConnectionError True",
-    ]
+    assert lines == ["arn:aws:iam::111122223333:role/mine mine", "EndpointConnectionError True"]
     for sandbox in ("1", "", "false", "no"):
         lines = python(WATCH + ATTEMPT, tmp_path, **AWS_MODE | {"AWS_SANDBOX": sandbox})
-        assert lines[0].endswith(
-            "SageMakerExecutionRole sagemaker-us-east-1-123456789012"
-        )
+        assert lines[0].endswith("SageMakerExecutionRole sagemaker-us-east-1-123456789012")
         assert lines[1] == "answered False"
 
 
@@ -1616,20 +1380,15 @@ def test_two_at_once_and_the_same():
     ]
     outputs = [run.communicate() for run in runs]
     assert all(run.returncode == 0 for run in runs), outputs
-    assert (
-        outputs[0] == outputs[1]
-        and outputs[0][0].count("\n") == 5
-        and outputs[0][1] == ""
-    )
+    assert outputs[0] == outputs[1] and outputs[0][0].count("\n") == 5 and outputs[0][1] == ""
 
 
 def test_import_is_light():
-    code = "import sys, time; start = time.monotonic(); import sandbox; print(time.monotonic() - start, 'optuna' in sys.modules)"
+    code = (
+        "import sys, time; start = time.monotonic(); import sandbox; "
+        "print(time.monotonic() - start, 'optuna' in sys.modules)"
+    )
     seconds, optuna = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=CHAPTERS,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], cwd=CHAPTERS, capture_output=True, text=True, check=True
     ).stdout.split()
     assert float(seconds) < 5 and optuna == "False"

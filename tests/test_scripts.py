@@ -14,11 +14,7 @@ from notebooks import ROOT
     "hosts, options, sentence",
     [
         (3, [], "3 processes cannot share 256 rows."),
-        (
-            2,
-            ["--batch-size", "250"],
-            "Take 2 steps or more, of batches that divide 1792.",
-        ),
+        (2, ["--batch-size", "250"], "Take 2 steps or more, of batches that divide 1792."),
         (1, ["--steps", "1"], "Take 2 steps or more, of batches that divide 1792."),
     ],
 )

@@ -1,4 +1,6 @@
-"""The built site: no warning, nothing loaded from another host, no dead link, no mute figure, no heavy page."""
+"""The built site: no warning, nothing loaded from another host, no dead link, no mute figure, no
+heavy page.
+"""
 
 import functools
 import json
@@ -32,12 +34,13 @@ POINTERS = {
 
 
 def run_build(source, folder, **environment):
-    """Builds the book in `source`, with its pages in `folder/_build/html`; returns the finished process."""
-    # the package has no __main__, and `python -m jupyter_book.cli.main` does nothing at all, with exit status 0
+    """Builds the book in `source`, with its pages in `folder/_build/html`; returns the finished
+    process.
+    """
+    # the package has no __main__, and `python -m jupyter_book.cli.main` does nothing at all, with
+    # exit status 0
     start = "from jupyter_book.cli.main import main; main()"
-    clean = {
-        key: value for key, value in os.environ.items() if not key.startswith("COURSE_")
-    }
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
     command = [
         sys.executable,
         "-c",
@@ -51,19 +54,13 @@ def run_build(source, folder, **environment):
         "--keep-going",
     ]
     return subprocess.run(
-        command,
-        env=clean | environment,
-        capture_output=True,
-        encoding="utf8",
-        errors="replace",
+        command, env=clean | environment, capture_output=True, encoding="utf8", errors="replace"
     )
 
 
 @functools.cache
 def _built():
-    folder = tempfile.TemporaryDirectory(
-        prefix="course_site_", ignore_cleanup_errors=True
-    )
+    folder = tempfile.TemporaryDirectory(prefix="course_site_", ignore_cleanup_errors=True)
     return run_build(ROOT, folder.name), folder
 
 
@@ -80,7 +77,9 @@ def site():
 
 
 class Elements(HTMLParser):
-    """Collects a page's elements as (tag, attributes, inside the article) and the text of its <style> elements."""
+    """Collects a page's elements as (tag, attributes, inside the article) and the text of its
+    <style> elements.
+    """
 
     def __init__(self, html):
         super().__init__()
@@ -107,8 +106,7 @@ def urls_in_css(css):
     """Returns the addresses that a style sheet makes the browser load."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
     found = re.findall(
-        r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)|@import\s+["']([^"']+)""",
-        css,
+        r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)|@import\s+["']([^"']+)""", css
     )
     return ["".join(groups).strip() for groups in found]
 
@@ -122,11 +120,7 @@ def loads(html):
             if not set(attributes.get("rel", "").lower().split()) <= POINTERS:
                 found.append(attributes.get("href", ""))
         elif tag != "a":
-            found += [
-                attributes[key]
-                for key in ("src", "data", "poster")
-                if key in attributes
-            ]
+            found += [attributes[key] for key in ("src", "data", "poster") if key in attributes]
             found += [
                 entry.split()[0]
                 for entry in attributes.get("srcset", "").split(",")
@@ -142,7 +136,9 @@ def foreign(addresses):
 
 
 def dead_links(folder):
-    """Returns `page -> address` for each link or load of the pages in `folder` that leads to no file or anchor."""
+    """Returns `page -> address` for each link or load of the pages in `folder` that leads to no
+    file or anchor.
+    """
     pages = {
         path: Elements(path.read_text(encoding="utf8"))
         for path in folder.rglob("*.html")
@@ -164,9 +160,7 @@ def dead_links(folder):
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:
                 continue
-            target = (
-                (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            )
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             anchor = unquote(parts.fragment)
             if not target.is_file() or (
                 anchor and target in anchors and anchor not in anchors[target]
@@ -176,20 +170,22 @@ def dead_links(folder):
 
 
 def mute_images(html):
-    """Returns the sources of the article's images whose alternative text is missing, empty or a file name."""
+    """Returns the sources of the article's images whose alternative text is missing, empty or a
+    file name.
+    """
     return [
         attributes.get("src", "")
         for tag, attributes, in_article in Elements(html).elements
         if tag == "img"
         and in_article
-        and re.fullmatch(
-            r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I
-        )
+        and re.fullmatch(r"\s*|\S+\.(png|jpe?g|svg|gif|webp)", attributes.get("alt", ""), re.I)
     ]
 
 
 def weight(path):
-    """Returns the bytes of a page with its scripts and styles; the browser's test counts the fonts too."""
+    """Returns the bytes of a page with its scripts and styles; the browser's test counts the fonts
+    too.
+    """
     html = path.read_text(encoding="utf8")
     files = {path} | {
         (path.parent / unquote(urlsplit(address).path)).resolve()
@@ -234,8 +230,7 @@ def test_dead_anchor_fails_the_build(small_book, tmp_path):
 
 def test_nothing_is_loaded_from_another_host(site):
     found = {
-        page.name: foreign(loads(page.read_text(encoding="utf8")))
-        for page in written_pages(site)
+        page.name: foreign(loads(page.read_text(encoding="utf8"))) for page in written_pages(site)
     }
     found |= {
         sheet.name: foreign(urls_in_css(sheet.read_text(encoding="utf8")))
@@ -265,7 +260,8 @@ def test_foreign_load_is_rejected(planted):
 def test_link_to_another_host_is_no_load():
     assert not foreign(
         loads(
-            '<a href="https://example.org">x</a><script src="x.js"></script><link rel="next" href="b.html">'
+            '<a href="https://example.org">x</a><script src="x.js"></script>'
+            '<link rel="next" href="b.html">'
         )
     )
 
@@ -287,27 +283,20 @@ def test_dead_link_is_rejected(tmp_path):
 
 def test_figures_have_alternative_text(site):
     found = {
-        page.name: mute_images(page.read_text(encoding="utf8"))
-        for page in written_pages(site)
+        page.name: mute_images(page.read_text(encoding="utf8")) for page in written_pages(site)
     }
     assert not {name: sources for name, sources in found.items() if sources}
 
 
-@pytest.mark.parametrize(
-    "alt", ['alt=""', "", 'alt="../_images/3f2a.png"', 'alt="loss.png"']
-)
+@pytest.mark.parametrize("alt", ['alt=""', "", 'alt="../_images/3f2a.png"', 'alt="loss.png"'])
 def test_mute_figure_is_rejected(alt):
-    assert mute_images(
-        f'<img src="logo.png"><article><img src="x.png" {alt}></article>'
-    ) == ["x.png"]
+    assert mute_images(f'<img src="logo.png"><article><img src="x.png" {alt}></article>') == [
+        "x.png"
+    ]
 
 
 def test_pages_are_light(site):
-    heavy = {
-        page.name: size
-        for page in written_pages(site)
-        if (size := weight(page)) > PAGE_LIMIT
-    }
+    heavy = {page.name: size for page in written_pages(site) if (size := weight(page)) > PAGE_LIMIT}
     assert not heavy
 
 
@@ -318,26 +307,19 @@ def test_heavy_page_is_seen(tmp_path):
 
 
 def notebook(*cells):
-    """Returns a notebook as text; a cell is (type, tags, source), or with a fourth element, the HTML that it shows."""
+    """Returns a notebook as text; a cell is (type, tags, source), or with a fourth element, the
+    HTML that it shows.
+    """
     metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3"},
         "language_info": {"name": "python"},
     }
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": []}
     for number, (kind, tags, source, *html) in enumerate(cells):
-        cell = {
-            "id": f"c{number}",
-            "cell_type": kind,
-            "metadata": {"tags": tags},
-            "source": source,
-        }
+        cell = {"id": f"c{number}", "cell_type": kind, "metadata": {"tags": tags}, "source": source}
         if kind == "code":
             data = [
-                {
-                    "output_type": "display_data",
-                    "metadata": {},
-                    "data": {"text/html": one},
-                }
+                {"output_type": "display_data", "metadata": {}, "data": {"text/html": one}}
                 for one in html
             ]
             cell |= {"execution_count": 1, "outputs": data}
@@ -346,17 +328,18 @@ def notebook(*cells):
 
 
 def test_what_the_extension_adds(small_book, tmp_path):
-    """Boxes, claim anchors, mathematics in a summary, framed questions, repairs, and buttons with an address."""
-    (small_book / "_toc.yml").write_text(
-        "format: jb-book\nroot: intro\nchapters:\n- file: page\n"
-    )
+    """Boxes, claim anchors, mathematics in a summary, framed questions, repairs, and buttons with
+    an address.
+    """
+    (small_book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n- file: page\n")
     (small_book / "intro.md").write_text("# Title\n")
     (small_book / "page.ipynb").write_text(
         notebook(
             (
                 "markdown",
                 [],
-                "# Page\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n[it](#claim-144-02)",
+                "# Page\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n"
+                "[it](#claim-144-02)",
             ),
             ("markdown", [], "| id | claim |\n|---|---|\n| 144-02 | c |"),
             (
@@ -364,12 +347,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
                 ["question"],
                 "Which?\n\n<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>",
             ),
-            (
-                "code",
-                ["hide-input"],
-                "frame",
-                "<table><tr><th></th><th>a</th></tr></table>",
-            ),
+            ("code", ["hide-input"], "frame", "<table><tr><th></th><th>a</th></tr></table>"),
         )
     )
     process = run_build(
@@ -379,16 +357,16 @@ def test_what_the_extension_adds(small_book, tmp_path):
         COURSE_BRANCH="trunk",
     )
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
-    html = re.sub(
-        r"\s+", " ", (tmp_path / "_build/html/page.html").read_text(encoding="utf8")
-    )
+    html = re.sub(r"\s+", " ", (tmp_path / "_build/html/page.html").read_text(encoding="utf8"))
     for part in (
-        r'\bclaim\b[^"]*" id="claim-144-02"> <p class="admonition-title">Claim 144-02</p> <p>The fact.</p>',
+        r'\bclaim\b[^"]*" id="claim-144-02"> <p class="admonition-title">Claim 144-02</p> '
+        r"<p>The fact.</p>",
         r"<blockquote> <div><p><strong>Bold</strong> but no kind.</p>",
         r'<td class="claim-number"><p>144-02</p>',
         r'<div class="question" role="group" aria-label="Question 1"> <p>Which\?</p> <details>',
         r'<summary>A. <span class="math notranslate nohighlight">\\\(x\^2\\\)</span></summary>',
-        r'<details class="admonition hide above-input"> <summary> <p class="[^"]*">Show the source</p>',
+        r'<details class="admonition hide above-input"> <summary> '
+        r'<p class="[^"]*">Show the source</p>',
         r"<tr><td></td><th>a</th></tr>",
         r'href="https://github.com/owner/name/edit/trunk/page.ipynb"',
         r'href="https://github.com/owner/name/issues/new',
@@ -402,6 +380,5 @@ def test_no_repository_is_made_up(site):
     for page in written_pages(site):
         html = page.read_text(encoding="utf8")
         assert not re.search(
-            r"btn-source-|btn-launch-|mybinder|github\.com/[^\"]*/(edit|issues/new)",
-            html,
+            r"btn-source-|btn-launch-|mybinder|github\.com/[^\"]*/(edit|issues/new)", html
         ), page.name

@@ -5,7 +5,8 @@ import pytest
 from nbclient import NotebookClient
 from notebooks import CHAPTERS, code_cells, number, read, tags
 
-# chapter: the cells that its what-if needs, the line with the constant, and other lines with what must be printed then
+# chapter: the cells that its what-if needs, the line with the constant, and other lines with what
+# must be printed then
 CASES = {
     "141.1": (
         [],
@@ -46,10 +47,7 @@ CASES = {
     "154": (
         ["setup", "replay"],
         "LOW, HIGH = 0.05, 0.5",
-        {
-            "LOW, HIGH = 0.05, 0.5": "ahead: True",
-            "LOW, HIGH = 0.2, 1": "ahead: False",
-        },
+        {"LOW, HIGH = 0.05, 0.5": "ahead: True", "LOW, HIGH = 0.2, 1": "ahead: False"},
     ),
     "163": (
         [],
@@ -77,21 +75,13 @@ def test_what_if(path):
         cells=[cell for cell in code_cells(notebook) if cell.id in needed]
     )
     small.cells += [
-        nbformat.v4.new_code_cell(cells[0].source.replace(line, other))
-        for other in variants
+        nbformat.v4.new_code_cell(cells[0].source.replace(line, other)) for other in variants
     ]
     NotebookClient(
-        small,
-        timeout=300,
-        kernel_name="python3",
-        resources={"metadata": {"path": path.parent}},
+        small, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
-    for cell, wanted in zip(
-        small.cells[-len(variants) :], variants.values(), strict=True
-    ):
+    for cell, wanted in zip(small.cells[-len(variants) :], variants.values(), strict=True):
         printed = "".join(
-            output.get("text", "")
-            for output in cell.outputs
-            if output.get("name") == "stdout"
+            output.get("text", "") for output in cell.outputs if output.get("name") == "stdout"
         )
         assert wanted in printed

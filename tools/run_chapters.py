@@ -1,7 +1,8 @@
 """Execute notebooks and store them so that a second run leaves no diff.
 
 python tools/run_chapters.py chapters/144_*.ipynb          execute, normalise, save
-python tools/run_chapters.py --check chapters/*.ipynb      fail on a notebook that is not stored in this form
+python tools/run_chapters.py --check chapters/*.ipynb      fail on a notebook that is not stored in
+this form
 """
 
 import argparse
@@ -23,18 +24,15 @@ CELL_METADATA = {"tags", "mystnb", "jupyter"}
 def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
-    Cell ids stay. Code cells are counted 1..n, only tags, mystnb and jupyter metadata are kept, pieces of one stream are
-    joined, and stderr is dropped: TensorFlow's start-up lines reach JupyterLab but never nbval.
+    Cell ids stay. Code cells are counted 1..n, only tags, mystnb and jupyter metadata are kept,
+    pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
+    JupyterLab but never nbval.
     """
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     count = 0
     for cell in notebook.cells:
-        kept = {
-            key: value
-            for key, value in sorted(cell.metadata.items())
-            if key in CELL_METADATA
-        }
+        kept = {key: value for key, value in sorted(cell.metadata.items()) if key in CELL_METADATA}
         cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type != "code":
             cell.pop("attachments", None)
@@ -83,13 +81,12 @@ def save(notebook, path):
 
 
 def is_normalised(path):
-    """Return whether the file is, byte for byte, what `save` would write and every code cell has been run."""
+    """Return whether the file is, byte for byte, what `save` would write and every code cell has
+    been run.
+    """
     text = Path(path).read_text(encoding="utf8")
     notebook = nbformat.reads(text, as_version=4)
-    if any(
-        cell.cell_type == "code" and cell.execution_count is None
-        for cell in notebook.cells
-    ):
+    if any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells):
         return False
     return nbformat.writes(normalise(notebook)) + "\n" == text
 
@@ -99,9 +96,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--check", action="store_true", help="check the stored form, run nothing"
-    )
+    parser.add_argument("--check", action="store_true", help="check the stored form, run nothing")
     parser.add_argument("notebooks", nargs="+", type=Path)
     arguments = parser.parse_args()
     if sys.platform == "win32":
@@ -111,7 +106,8 @@ def main():
         if arguments.check:
             if not is_normalised(path):
                 print(
-                    f"{path} is not stored as run: execute it with `python course.py run {path.name[:3]}`."
+                    f"{path} is not stored as run: "
+                    f"execute it with `python course.py run {path.name[:3]}`."
                 )
                 failed = True
             continue

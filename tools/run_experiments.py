@@ -1,11 +1,14 @@
 """Redo the experiments of data/experiments: one <name>.py makes one <name>.csv, one row a run.
 
-python tools/run_experiments.py shift            run every case of one experiment and write its table
-python tools/run_experiments.py --check          run all cases of all experiments and compare with the tables
+python tools/run_experiments.py shift            run every case of one experiment and write its
+table
+python tools/run_experiments.py --check          run all cases of all experiments and compare with
+the tables
 
-An experiment is a module whose docstring says what counts as holding, written before its first run, with
-CASES, a list of dicts (what is varied, the seed among it); run(case), which returns a dict of measured numbers;
-and TOLERANCE, how far a measured number may lie from the stored one on another machine.
+An experiment is a module whose docstring says what counts as holding, written before its first run,
+with CASES, a list of dicts (what is varied, the seed among it); run(case), which returns a dict of
+measured numbers; and TOLERANCE, how far a measured number may lie from the stored one on another
+machine.
 """
 
 import argparse
@@ -50,16 +53,19 @@ def table(name):
 
 
 def checksums(folder):
-    """Return the SHA-256 of every table of a folder, one line each; stored, it tells when a table was edited by hand."""
+    """Return the SHA-256 of every table of a folder, one line each; stored, it tells when a table
+    was edited by hand.
+    """
     tables = sorted(folder.glob("*.csv"))
     return "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in tables
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in tables
     )
 
 
 def compare(experiment, case, stored):
-    """Run one case and return what is wrong with its stored row, as a list of sentences (empty: nothing)."""
+    """Run one case and return what is wrong with its stored row, as a list of sentences (empty:
+    nothing).
+    """
     wrong = [
         f"{key} is {stored.get(key)}, not {value}"
         for key, value in text(case).items()
@@ -107,9 +113,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--check",
-        action="store_true",
-        help="compare with the stored tables, write nothing",
+        "--check", action="store_true", help="compare with the stored tables, write nothing"
     )
     parser.add_argument("names", nargs="*", help="which experiments; none: all")
     arguments = parser.parse_args()

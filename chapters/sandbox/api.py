@@ -30,7 +30,7 @@ _seconds = itertools.count()
 
 
 class Refused(Exception):
-    """AWS would answer with this error: a message, an error code and further members of the answer."""
+    """AWS would answer with this error: a message, a code and further members of the answer."""
 
     def __init__(self, message, code="ValidationException", **more):  # noqa: D107
         super().__init__(message)
@@ -62,7 +62,8 @@ def client(service):
 def emit(kind, source, detail):
     """Send the state-change event of a resource to EventBridge, as its ARN `source` would.
 
-    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+    Source:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
     """
 
     def milliseconds(date):
@@ -83,18 +84,14 @@ def write_log(group, stream, lines):
     logs = client("logs")
     if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         logs.create_log_group(logGroupName=group)
-    if logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)[
-        "logStreams"
-    ]:
+    if logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)["logStreams"]:
         logs.delete_log_stream(logGroupName=group, logStreamName=stream)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
     stamp = int(datetime.now().timestamp() * 1000)  # CloudWatch takes no old events
     events = [{"timestamp": stamp, "message": line} for line in lines if line.strip()]
     for first in range(0, len(events), 1000):
         logs.put_log_events(
-            logGroupName=group,
-            logStreamName=stream,
-            logEvents=events[first : first + 1000],
+            logGroupName=group, logStreamName=stream, logEvents=events[first : first + 1000]
         )
 
 
@@ -130,8 +127,7 @@ def listed(items, request, noun, default="CreationTime", **more):
 def _remember(params, context, **_):
     body = {"Body": params["Body"]} if "Body" in params else {}  # may be an open file
     context["request"] = (
-        copy.deepcopy({key: value for key, value in params.items() if key != "Body"})
-        | body
+        copy.deepcopy({key: value for key, value in params.items() if key != "Body"}) | body
     )
 
 
@@ -141,19 +137,13 @@ def _reply(model, context, request_signer, **_):
     try:
         validation.check(model, request, Refused)
         if request_signer.region_name != REGION:
-            raise NotImplementedError(
-                f"The sandbox has one region for SageMaker, {REGION}."
-            )
+            raise NotImplementedError(f"The sandbox has one region for SageMaker, {REGION}.")
         if name in answers:
             return AWSResponse("", 200, {}, None), copy.deepcopy(answers[name](request))
     except Refused as refused:
         return AWSResponse("", 400, {}, None), refused.answer
     noun = operation[len(name.partition("_")[0]) :]
-    stored = (
-        noun in STORED
-        or noun.removesuffix("s") in STORED
-        or noun.endswith("TrialComponent")
-    )
+    stored = noun in STORED or noun.removesuffix("s") in STORED or noun.endswith("TrialComponent")
     found = operation == "Search" and request["Resource"] in SEARCHED
     metrics = model.service_model.service_name == "sagemaker-metrics"
     if metrics or hasattr(SageMakerResponse, name) and (stored or found):
@@ -167,7 +157,8 @@ def _check_targets(params, **_):
     for target in params["Targets"]:
         if target["Arn"].split(":")[2] not in ("sqs", "logs", "events"):
             raise NotImplementedError(
-                f"EventBridge in the sandbox delivers to SQS and log groups, not to {target['Arn']}."
+                "EventBridge in the sandbox delivers to SQS and log groups, "
+                f"not to {target['Arn']}."
             )
 
 
@@ -197,9 +188,7 @@ def start():
         BUILTIN_HANDLERS.append((f"before-call.{service}", _reply))
     for operation in ("CreateModelPackage", "UpdateModelPackage"):
         BUILTIN_HANDLERS.append((f"after-call.sagemaker.{operation}", _package_event))
-    BUILTIN_HANDLERS.append(
-        ("before-parameter-build.events.PutTargets", _check_targets)
-    )
+    BUILTIN_HANDLERS.append(("before-parameter-build.events.PutTargets", _check_targets))
     BUILTIN_HANDLERS.append(("after-call", _settle))
     mock_aws(config={"core": {"mock_credentials": False}}).start()
     mock_random.seed(0)  # the same identifiers on every run
@@ -210,9 +199,7 @@ def start():
     }
     role = client("iam").create_role(
         RoleName=ROLE,
-        AssumeRolePolicyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": [trust]}
-        ),
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )
     client("s3").create_bucket(Bucket=BUCKET)
     return role["Role"]["Arn"], BUCKET

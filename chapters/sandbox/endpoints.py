@@ -14,18 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from . import files
-from .api import (
-    ACCOUNT,
-    Refused,
-    answer,
-    arn,
-    client,
-    emit,
-    listed,
-    now,
-    pick,
-    write_log,
-)
+from .api import ACCOUNT, Refused, answer, arn, client, emit, listed, now, pick, write_log
 from .jobs import is_xgboost, unpack_code
 
 SERVER = Path(__file__).with_name("serve.py")
@@ -65,18 +54,14 @@ def container_of(config):
     variants, aws = config["ProductionVariants"], client("sagemaker")
     extra = "DataCaptureConfig AsyncInferenceConfig ExplainerConfig ShadowProductionVariants"
     if len(variants) != 1 or any(pick(config, extra).values()):
-        raise NotImplementedError(
-            "The sandbox serves one variant, without capture or async."
-        )
+        raise NotImplementedError("The sandbox serves one variant, without capture or async.")
     model = aws.describe_model(ModelName=variants[0]["ModelName"])
     containers = model.get("Containers") or [model["PrimaryContainer"]]
     if name := containers[0].get("ModelPackageName"):
         package = aws.describe_model_package(ModelPackageName=name)
         containers = package["InferenceSpecification"]["Containers"]
     if len(containers) != 1 or "ModelDataUrl" not in containers[0]:
-        raise NotImplementedError(
-            "The sandbox serves one container with a ModelDataUrl."
-        )
+        raise NotImplementedError("The sandbox serves one container with a ModelDataUrl.")
     script = "SAGEMAKER_PROGRAM" in containers[0].get("Environment", {})
     if not script and not is_xgboost(containers[0]["Image"]):
         raise NotImplementedError(
@@ -88,9 +73,7 @@ def container_of(config):
 
 def deploy(name, config_name, created=None):
     """Load the model of a configuration and return an Endpoint, in service or failed."""
-    config = client("sagemaker").describe_endpoint_config(
-        EndpointConfigName=config_name
-    )
+    config = client("sagemaker").describe_endpoint_config(EndpointConfigName=config_name)
     variant, container = container_of(config)
     served, label = {"VariantName": variant["VariantName"]}, variant["VariantName"]
     for given in ("InstanceCount", "VariantWeight"):
@@ -116,9 +99,7 @@ def deploy(name, config_name, created=None):
             "health check. Please check CloudWatch logs for this endpoint."
         )
         write_log(f"/aws/sagemaker/Endpoints/{name}", f"{label}/i-1", [error])
-    emit(
-        "Endpoint", description["EndpointArn"], description | {"EndpointStatus": state}
-    )
+    emit("Endpoint", description["EndpointArn"], description | {"EndpointStatus": state})
     return endpoint
 
 
@@ -172,9 +153,7 @@ def create_endpoint(request):
 def update_endpoint(request):
     """Serve another configuration, or keep the old one if it fails; UpdateEndpoint."""
     if other := sorted(request.keys() - {"EndpointName", "EndpointConfigName"}):
-        raise NotImplementedError(
-            f"The sandbox's UpdateEndpoint has no {', '.join(other)}."
-        )
+        raise NotImplementedError(f"The sandbox's UpdateEndpoint has no {', '.join(other)}.")
     old, name = find_endpoint(request), request["EndpointName"]
     new = deploy(name, request["EndpointConfigName"], old.description["CreationTime"])
     if new.description["EndpointStatus"] == "InService":
@@ -214,14 +193,10 @@ def invoke_endpoint(request):
     name, body = request["EndpointName"], request.get("Body", b"")
     endpoint = endpoints.get(name)
     if not endpoint or endpoint.description["EndpointStatus"] != "InService":
-        raise Refused(
-            f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError"
-        )
+        raise Refused(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
     known = {"EndpointName", "Body", "ContentType", "Accept"}
     if other := sorted(request.keys() - known):
-        raise NotImplementedError(
-            f"The sandbox's endpoints have no {', '.join(other)}."
-        )
+        raise NotImplementedError(f"The sandbox's endpoints have no {', '.join(other)}.")
     body = body.read() if hasattr(body, "read") else body
     body = base64.b64encode(body.encode() if isinstance(body, str) else body).decode()
     kind = request.get("ContentType", "application/octet-stream")
@@ -235,7 +210,5 @@ def invoke_endpoint(request):
     return {
         "Body": StreamingBody(io.BytesIO(result), len(result)),
         "ContentType": reply["content_type"],
-        "InvokedProductionVariant": endpoint.description["ProductionVariants"][0][
-            "VariantName"
-        ],
+        "InvokedProductionVariant": endpoint.description["ProductionVariants"][0]["VariantName"],
     }

@@ -16,14 +16,12 @@ def split(uri):
 
 
 def find(uri):
-    """Return the keys of the objects under an S3 URI, a prefix; an empty list if there is no such bucket."""
+    """Return the keys of the objects under an S3 URI, a prefix; an empty list if there is no such
+    bucket.
+    """
     bucket, prefix = split(uri)
     try:
-        pages = (
-            client("s3")
-            .get_paginator("list_objects_v2")
-            .paginate(Bucket=bucket, Prefix=prefix)
-        )
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
     except ClientError:
         return []
@@ -36,7 +34,8 @@ def read(uri):
 
 
 def download(uri, folder, part=slice(None)):
-    """Copy the objects under an S3 prefix into a folder; paths are relative to the prefix's last folder.
+    """Copy the objects under an S3 prefix into a folder; paths are relative to the prefix's last
+    folder.
 
     Of the objects in the order of their keys, `part` chooses some.
     """
@@ -44,20 +43,18 @@ def download(uri, folder, part=slice(None)):
     for key in find(uri)[part]:
         inside = key.startswith(prefix.rstrip("/") + "/")
         name = (
-            key[len(prefix.rstrip("/")) :].lstrip("/")
-            if inside
-            else key[prefix.rfind("/") + 1 :]
+            key[len(prefix.rstrip("/")) :].lstrip("/") if inside else key[prefix.rfind("/") + 1 :]
         )
-        if not name.endswith(
-            "/"
-        ):  # an empty object stands for a folder in the S3 console
+        if not name.endswith("/"):  # an empty object stands for a folder in the S3 console
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(read(f"s3://{bucket}/{key}"))
 
 
 def upload(pairs):
-    """Copy all files of folders to S3 prefixes, pairs of (folder, URI); of equal keys the newest file counts."""
+    """Copy all files of folders to S3 prefixes, pairs of (folder, URI); of equal keys the newest
+    file counts.
+    """
     files = [(p, *pair) for pair in pairs for p in sorted(pair[0].rglob("*"))]
     files = [file for file in files if file[0].is_file()]
     for path, folder, uri in sorted(files, key=lambda file: file[0].stat().st_mtime_ns):

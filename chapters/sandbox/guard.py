@@ -23,9 +23,10 @@ LOCAL = {
 
 
 def refuse(session, request):
-    """Stand in for botocore's `URLLib3Session.send`: whatever arrives here would leave the machine."""
+    """Stand in for botocore's `URLLib3Session.send`: what arrives here would leave the machine."""
     raise NotImplementedError(
-        f"The sandbox has no answer to {request.method} {request.url.partition('?')[0]} and lets nothing out: "
+        f"The sandbox has no answer to {request.method} {request.url.partition('?')[0]} "
+        "and lets nothing out: "
         "make clients after `import sandbox`, and use services that moto has."
     )
 
@@ -33,15 +34,12 @@ def refuse(session, request):
 def may_reach_aws():
     """Return whether the reader asked for AWS, with all that it takes.
 
-    Raises RuntimeError if AWS_SANDBOX=0 but something else is missing; the way to AWS is closed then too.
+    Raises RuntimeError if AWS_SANDBOX=0 but something else is missing; the way to AWS is closed
+    then too.
     """
     if os.environ.get("AWS_SANDBOX") != "0":
         return False
-    missing = [
-        f"{name} ({value})"
-        for name, value in NEEDED.items()
-        if not os.environ.get(name)
-    ]
+    missing = [f"{name} ({value})" for name, value in NEEDED.items() if not os.environ.get(name)]
     if not missing and os.environ["AWS_I_ACCEPT_COSTS"] == "1":
         return True
     close()

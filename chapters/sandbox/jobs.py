@@ -2,7 +2,8 @@
 
 Sources: https://github.com/aws/sagemaker-training-toolkit (variables, arguments, errors),
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html (folders),
-https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html (one archive of all hosts).
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html (one
+archive of all hosts).
 """
 
 import json
@@ -35,7 +36,8 @@ SYNCED = {
     ),
     "DebugHookConfig": ("S3OutputPath", "/opt/ml/output/tensors", "/{}/debug-output"),
 }
-# hyperparameters by which the toolkit starts the script under torchrun, mpirun or a relative of theirs
+# hyperparameters by which the toolkit starts the script under torchrun, mpirun or a relative of
+# theirs
 LAUNCHERS = (
     "sagemaker_torch_distributed_enabled",
     "sagemaker_distributed_dataparallel_enabled",
@@ -85,10 +87,7 @@ def check(request):
     algorithm = request.get("AlgorithmSpecification", {})
     channels = request.get("InputDataConfig", [])
     sources = [c["DataSource"].get("S3DataSource", {}) for c in channels]
-    modes = [
-        algorithm.get("TrainingInputMode"),
-        *(c.get("InputMode") for c in channels),
-    ]
+    modes = [algorithm.get("TrainingInputMode"), *(c.get("InputMode") for c in channels)]
     resources = request.get("ResourceConfig", {})
     hyper = request.get("HyperParameters", {})
     script = "sagemaker_program" in hyper
@@ -103,15 +102,9 @@ def check(request):
         (mixed, "has hosts of one kind, of InstanceType"),
         (count > MOST_HOSTS, f"runs a job on at most {MOST_HOSTS} hosts"),
         (builtin and count > 1, "runs the built-in XGBoost on one host"),
-        (
-            any(s.get("S3DataType") != "S3Prefix" for s in sources),
-            "reads S3 prefixes only",
-        ),
+        (any(s.get("S3DataType") != "S3Prefix" for s in sources), "reads S3 prefixes only"),
         ("Pipe" in modes, "has the input modes File and FastFile"),
-        (
-            any(kind != "None" for kind in packed),
-            "takes input as it is, not compressed",
-        ),
+        (any(kind != "None" for kind in packed), "takes input as it is, not compressed"),
         (compressed != "GZIP", "stores models as tar.gz"),
         ("ServerlessJobConfig" in request, "has no serverless customization"),
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
@@ -158,9 +151,7 @@ def launch(request, watch=lambda *_: False, tuning_arn=None):
     check(request)
     name, algorithm = request["TrainingJobName"], request["AlgorithmSpecification"]
     if "sagemaker_program" not in request.get("HyperParameters", {}):
-        names = [
-            f"{c}:{m}" for c in ("train", "validation") for m in XGBOOST_METRICS.split()
-        ]
+        names = [f"{c}:{m}" for c in ("train", "validation") for m in XGBOOST_METRICS.split()]
         regexes = [rf"\[\d+\].*\s{name.replace(':', '-')}:(\S+)" for name in names]
         metrics = [{"Name": one, "Regex": regex} for one, regex in zip(names, regexes)]
         algorithm = algorithm | {"MetricDefinitions": metrics}
@@ -230,9 +221,7 @@ def take_warm_pool(job):
 
     free = {"Status": "Available"}
     for other in jobs.values():
-        if other.description.get("WarmPoolStatus") == free and needs(other) == needs(
-            job
-        ):
+        if other.description.get("WarmPoolStatus") == free and needs(other) == needs(job):
             taken = {"Status": "Reused", "ReusedByJob": job.request["TrainingJobName"]}
             other.description["WarmPoolStatus"] = taken
             break
@@ -241,7 +230,8 @@ def take_warm_pool(job):
 
 
 def run(job, folder, watch):
-    """Fill /opt/ml of every host, run the script there, store what it leaves, and set the final status.
+    """Fill /opt/ml of every host, run the script there, store what it leaves, and set the final
+    status.
 
     In `folder` each host gets a folder that stands for its /opt/ml.
     """
@@ -261,9 +251,7 @@ def run(job, folder, watch):
     move(job, "Uploading", "Uploading generated training model")
     files.upload([pair for host in hosts for pair in host.synced])
     target = f"{output['S3OutputPath'].rstrip('/')}/{name}/output"
-    data, models = (
-        [host.ml / part for host in hosts] for part in ("output/data", "model")
-    )
+    data, models = ([host.ml / part for host in hosts] for part in ("output/data", "model"))
     files.upload_archive(data, f"{target}/output.tar.gz")
     stamp = job.description["LastModifiedTime"]
     job.description["FinalMetricDataList"] = [
@@ -335,10 +323,7 @@ def prepare(job, host, ml, port):
     arguments = [part for option in options.items() for part in option]
 
     variables, resources = neighbours(request, hosts, host, port)
-    config = {
-        "hyperparameters": request.get("HyperParameters", {}),
-        "resourceconfig": resources,
-    }
+    config = {"hyperparameters": request.get("HyperParameters", {}), "resourceconfig": resources}
     for file, content in config.items():
         (ml / f"input/config/{file}.json").write_text(json.dumps(content))
     variables |= {
@@ -369,20 +354,20 @@ def prepare(job, host, ml, port):
         "TRAINING_JOB_ARN": arn("training-job", name),
     }
     for key, value in variables.items():
-        environment[f"SM_{key}"] = (
-            value if isinstance(value, str) else json.dumps(value)
-        )
+        environment[f"SM_{key}"] = value if isinstance(value, str) else json.dumps(value)
     environment |= {k: local(v) for k, v in request.get("Environment", {}).items()}
     command = [sys.executable, str(program), *arguments]
     return Host(ml, command, environment, synced, job.lines[host])
 
 
 def neighbours(request, hosts, host, port):
-    """Return by what a host knows the others: SM_ variables, and the content of resourceconfig.json.
+    """Return by what a host knows the others: SM_ variables, and the content of
+    resourceconfig.json.
 
-    Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
-    (the file), and container_drivers/scripts/environment.py of https://github.com/aws/sagemaker-python-sdk, version 3
-    (rank, count, address and port).
+    Sources:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+    (the file), and container_drivers/scripts/environment.py of
+    https://github.com/aws/sagemaker-python-sdk, version 3 (rank, count, address and port).
     """
     kind = request.get("ResourceConfig", {}).get("InstanceType")
     resources = {"current_host": host, "current_instance_type": kind, "hosts": hosts}
@@ -413,7 +398,9 @@ def unpack_code(uri, ml, folder):
 
 
 def start(host, printed):
-    """Start the process of a host; (host, line) of what it prints go to a queue, at its end (host, None)."""
+    """Start the process of a host; (host, line) of what it prints go to a queue, at its end (host,
+    None).
+    """
     host.process = subprocess.Popen(
         host.command,
         cwd=host.ml / "code",
@@ -467,9 +454,7 @@ def execute(job, hosts, watch):
             host.lines.append(line.rstrip().replace(host.ml.as_posix(), "/opt/ml"))
             for name, pattern in patterns.items():
                 for found in pattern.finditer(line):
-                    if record(job, name, found.group(1)) and watch(
-                        name, job.metrics[name]
-                    ):
+                    if record(job, name, found.group(1)) and watch(name, job.metrics[name]):
                         job.hopeless = True
             if job.hopeless:
                 end(job, "Stopped")
@@ -517,9 +502,7 @@ def stop_training_job(request):
     job = find_job(request)
     status = job.description["TrainingJobStatus"]
     if status != "InProgress" or not job.hosts:
-        raise Refused(
-            f"The request was rejected: the training job is in status {status}."
-        )
+        raise Refused(f"The request was rejected: the training job is in status {status}.")
     end(job, "Stopped")
     return {}
 

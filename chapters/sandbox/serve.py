@@ -1,10 +1,11 @@
 """The model server of an endpoint, a process of its own: `serve.py MODEL_FOLDER [SCRIPT]`.
 
-Reads one JSON object per line from standard input ({"body": base64, "content_type", "accept"}) and writes one to
-standard output ({"body": base64, "content_type"} or {"error": text}); the first line says that the model is loaded.
-With a SCRIPT it follows the script-mode contract: model_fn, and input_fn, predict_fn and output_fn if the script
-has them. Without, it serves the archive of the built-in XGBoost: text/csv in, predictions joined by commas out.
-Source: https://sagemaker.readthedocs.io/en/stable/frameworks/sklearn/using_sklearn.html#deploy-endpoints-from-model-data
+Reads one JSON object per line from standard input ({"body": base64, "content_type", "accept"}) and
+writes one to standard output ({"body": base64, "content_type"} or {"error": text}); the first line
+says that the model is loaded. With a SCRIPT it follows the script-mode contract: model_fn, and
+input_fn, predict_fn and output_fn if the script has them. Without, it serves the archive of the
+built-in XGBoost: text/csv in, predictions joined by commas out. Source:
+https://sagemaker.readthedocs.io/en/stable/frameworks/sklearn/using_sklearn.html#deploy-endpoints-from-model-data
 """
 
 import base64

@@ -19,10 +19,7 @@ from .api import Refused, answer, arn, emit, listed, now, pick
 from .gaussian import expected_improvement
 from .validation import GUIDE, View
 
-STARTUP, CANDIDATES = (
-    3,
-    500,
-)  # of Bayesian search: random jobs first, then points to judge
+STARTUP, CANDIDATES = (3, 500)  # of Bayesian search: random jobs first, then points to judge
 MEDIAN_OF = 3  # jobs before early stopping judges the next one
 LIVE = ("InProgress", "Stopping")
 NOUN, IN_USE = "HyperParameterTuningJob", "ResourceInUse"
@@ -42,9 +39,7 @@ class Tuning:
     request: dict
     description: dict
     summaries: list = field(default_factory=list)  # one dict a job, as list answers
-    found: list = field(
-        default_factory=list
-    )  # (all hyperparameters as text, objective)
+    found: list = field(default_factory=list)  # (all hyperparameters as text, objective)
     curves: list = field(default_factory=list)  # the objective's values, job by job
     stopped: bool = False  # by a call
 
@@ -55,10 +50,7 @@ class Tuning:
         self.definition = self.request["TrainingJobDefinition"]
         self.static = self.definition.get("StaticHyperParameters", {})
         objective = self.config["HyperParameterTuningJobObjective"]
-        self.metric, self.maximize = (
-            objective["MetricName"],
-            objective["Type"] == "Maximize",
-        )
+        self.metric, self.maximize = (objective["MetricName"], objective["Type"] == "Maximize")
 
     def best(self, *others):
         """Return the summary of the best completed job, of others' too, or None."""
@@ -76,21 +68,12 @@ class Dimension:
         if self.values:
             return
         self.number = int if kind == "Integer" else float
-        self.low, self.high = (
-            self.number(item[end]) for end in ("MinValue", "MaxValue")
-        )
+        self.low, self.high = (self.number(item[end]) for end in ("MinValue", "MaxValue"))
         self.scale, self.back = float, float
-        if (
-            scale == "Logarithmic"
-            or scale == "Auto"
-            and self.high >= 1000 * self.low > 0
-        ):
+        if scale == "Logarithmic" or scale == "Auto" and self.high >= 1000 * self.low > 0:
             self.scale, self.back = math.log, math.exp
         if scale == "ReverseLogarithmic":
-            self.scale, self.back = (
-                (lambda x: -math.log(1 - x)),
-                (lambda s: 1 - math.exp(-s)),
-            )
+            self.scale, self.back = ((lambda x: -math.log(1 - x)), (lambda s: 1 - math.exp(-s)))
         half = 0.5 if self.number is int else 0  # each integer gets an interval
         self.start = self.scale(self.low - half)
         self.length = self.scale(self.high + half) - self.start
@@ -182,9 +165,7 @@ class Search:
         curves = [curve[:step] for curve in self.tuning.curves if len(curve) >= step]
         if len(curves) < MEDIAN_OF:
             return False
-        return worse * values[-1] > worse * statistics.median(
-            map(statistics.fmean, curves)
-        )
+        return worse * values[-1] > worse * statistics.median(map(statistics.fmean, curves))
 
     def tell(self, trial, texts, job, objective):
         """Take what came of a trial; `objective` is None if the job reported none."""
@@ -193,9 +174,7 @@ class Search:
 
             lost = TrialState.PRUNED if job.hopeless else TrialState.FAIL
             done = objective is not None and not job.hopeless
-            self.study.tell(trial, objective) if done else self.study.tell(
-                trial, state=lost
-            )
+            self.study.tell(trial, objective) if done else self.study.tell(trial, state=lost)
         if self.strategy != "Grid":
             self.seen.remove((self.point(texts), None))
             if objective is not None:
@@ -211,9 +190,7 @@ def parents_of(request):
             raise Refused(f"Parent tuning job {name} does not exist. {WARM_START}")
         parents.append(tunings[name])
     for old in parents:
-        tuned = [
-            {item["Name"] for _, item in View(t.request).ranges} for t in (new, old)
-        ]
+        tuned = [{item["Name"] for _, item in View(t.request).ranges} for t in (new, old)]
         total = [len(names) + len(t.static) for names, t in zip(tuned, (new, old))]
         algorithm, data = (
             [t.definition.get(key) for t in (new, old)]
@@ -223,16 +200,10 @@ def parents_of(request):
         identical = start["WarmStartType"] == "IdenticalDataAndAlgorithm"
         changed = images[0] != images[1] or data[0] != data[1]
         for broken, message in (
-            (
-                old.description["HyperParameterTuningJobStatus"] in LIVE,
-                "must have ended",
-            ),
+            (old.description["HyperParameterTuningJobStatus"] in LIVE, "must have ended"),
             (objective_set(new) != objective_set(old), "must have the same objective"),
             (len(tuned[0] ^ tuned[1]) > 10, "allows 10 changes of static and tunable"),
-            (
-                total[0] != total[1],
-                "must have as many static plus tunable hyperparameters",
-            ),
+            (total[0] != total[1], "must have as many static plus tunable hyperparameters"),
             (identical and changed, "must have the same input data and image"),
         ):
             if broken:
@@ -260,17 +231,10 @@ def job_request(definition):
 @answer
 def create_hyper_parameter_tuning_job(request):
     """Run a tuning job to its end; CreateHyperParameterTuningJob."""
-    name, config = (
-        request[f"HyperParameterTuningJob{part}"] for part in ("Name", "Config")
-    )
-    criteria, limits = (
-        config.get("TuningJobCompletionCriteria", {}),
-        config["ResourceLimits"],
-    )
+    name, config = (request[f"HyperParameterTuningJob{part}"] for part in ("Name", "Config"))
+    criteria, limits = (config.get("TuningJobCompletionCriteria", {}), config["ResourceLimits"])
     if name in tunings and tunings[name].request != request:
-        raise Refused(
-            "Tuning job names must be unique in an account and region.", IN_USE
-        )
+        raise Refused("Tuning job names must be unique in an account and region.", IN_USE)
     for member in ("Autotune", "TrainingJobDefinitions"):
         if member in request:
             raise NotImplementedError(f"The sandbox's tuning jobs have no {member}.")
@@ -295,9 +259,7 @@ def create_hyper_parameter_tuning_job(request):
         # what runs side by side on AWS knows nothing of each other
         wanted = min(left, limits["MaxParallelTrainingJobs"])
         batch = [point for point in (search.ask() for _ in range(wanted)) if point]
-        ran = [
-            (t, texts, run_trial(tuning, search, t, texts, plain)) for t, texts in batch
-        ]
+        ran = [(t, texts, run_trial(tuning, search, t, texts, plain)) for t, texts in batch]
         for trial, texts, (job, objective) in ran:
             search.tell(trial, texts, job, objective)
         left = left - len(batch) if batch else 0  # a grid comes to its end
@@ -341,9 +303,7 @@ def set_status(tuning, status):
     """Set the status of a tuning job and count its jobs."""
     states = [summary["TrainingJobStatus"] for summary in tuning.summaries]
     objectives = [summary["ObjectiveStatus"] for summary in tuning.summaries]
-    counts = {
-        state: states.count(state) for state in ("Completed", "InProgress", "Stopped")
-    }
+    counts = {state: states.count(state) for state in ("Completed", "InProgress", "Stopped")}
     counts |= {"NonRetryableError": states.count("Failed"), "RetryableError": 0}
     kinds = ("Succeeded", "Pending", "Failed")
     tuning.description |= {
@@ -370,10 +330,7 @@ def reached(tuning, criteria):
         tuning.description["TuningJobCompletionDetails"] = details
         if idle >= limit.get("MaxNumberOfTrainingJobsNotImproving", math.inf):
             return True
-    gain, target = (
-        1 if tuning.maximize else -1,
-        criteria.get("TargetObjectiveMetricValue"),
-    )
+    gain, target = (1 if tuning.maximize else -1, criteria.get("TargetObjectiveMetricValue"))
     return target is not None and gain * objective_of(best) >= gain * target
 
 
@@ -389,9 +346,7 @@ def finish(tuning, parents):
             "by the regular expression provided."
         )
         if len(reasons) == number:
-            description["FailureReason"] = f"All training jobs failed: {reasons[0]}"[
-                :1024
-            ]
+            description["FailureReason"] = f"All training jobs failed: {reasons[0]}"[:1024]
     if best := tuning.best():
         description["BestTrainingJob"] = best
     kind = tuning.request.get("WarmStartConfig", {}).get("WarmStartType")
@@ -428,9 +383,7 @@ def stop_hyper_parameter_tuning_job(request):
     tuning = find_tuning(request)
     status = tuning.description["HyperParameterTuningJobStatus"]
     if status != "InProgress":
-        raise Refused(
-            f"The request was rejected: the tuning job is in status {status}."
-        )
+        raise Refused(f"The request was rejected: the tuning job is in status {status}.")
     tuning.stopped = True
     return {}
 

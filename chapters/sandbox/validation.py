@@ -32,17 +32,11 @@ class View:
         self.strategy = self.config.get("Strategy")
         self.limits = self.config.get("ResourceLimits", {})
         ranges = self.config.get("ParameterRanges", {}).items()
-        pairs = [
-            (key.removesuffix("ParameterRanges"), r)
-            for key, list_ in ranges
-            for r in list_
-        ]
+        pairs = [(key.removesuffix("ParameterRanges"), r) for key, list_ in ranges for r in list_]
         self.ranges = pairs  # (kind, range), the kind such as Continuous
         self.combinations = math.prod(len(r.get("Values", "")) for _, r in pairs)
         band = self.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-        inferred = [
-            int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdigit()
-        ]
+        inferred = [int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdigit()]
         self.least = band.get("MinResource", 1)  # Hyperband's resource: epochs
         self.most = band.get("MaxResource", next(iter(inferred), None))
 
@@ -56,9 +50,7 @@ def check(model, request, error):
     shape, view = model.input_shape, View(request)
     if found := list(_faults(shape, request, "")) if shape else []:
         plural = "s" * (len(found) > 1)
-        raise error(
-            f"{len(found)} validation error{plural} detected: {'; '.join(found)}"
-        )
+        raise error(f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
     for rule_, source, operations in rules:
         if model.name in operations:
             for message in rule_(view):
@@ -72,13 +64,9 @@ def _faults(shape, value, path):
     if kind == "structure":
         names = [(name, name[0].lower() + name[1:]) for name in value]
         dot = f"{path}." * bool(path)
-        parts = [
-            (shape.members[name], value[name], dot + lower) for name, lower in names
-        ]
+        parts = [(shape.members[name], value[name], dot + lower) for name, lower in names]
     elif kind == "list":
-        parts = [
-            (shape.member, v, f"{path}.{n}.member") for n, v in enumerate(value, 1)
-        ]
+        parts = [(shape.member, v, f"{path}.{n}.member") for n, v in enumerate(value, 1)]
     elif kind == "map":
         parts = [(shape.key, key, f"{path}.key") for key in value]
         parts += [(shape.value, v, f"{path}.{k}.member") for k, v in value.items()]
@@ -158,9 +146,7 @@ def metric_expressions(view):
 @rule(REFERENCE + "ProfilerConfig.html", TRAINING)
 def profiling_intervals(view):
     """ProfilingIntervalInMilliseconds takes six values."""
-    given = view.request.get("ProfilerConfig", {}).get(
-        "ProfilingIntervalInMilliseconds", 500
-    )
+    given = view.request.get("ProfilerConfig", {}).get("ProfilingIntervalInMilliseconds", 500)
     allowed = (100, 200, 500, 1000, 5000, 60_000)
     if given not in allowed:
         yield f"ProfilingIntervalInMilliseconds must be one of {allowed}."

@@ -1,18 +1,21 @@
-"""Data parallelism in PyTorch: network, data, initial weights and so losses are those of chapter 163's JAX program.
+"""Data parallelism in PyTorch: network, data, initial weights and so losses are those of chapter
+163's JAX program.
 
-Each process takes an equal part of every batch. With DDP every process keeps all weights, and an all-reduce averages
-the gradients. With FSDP it keeps a part of them, gathers a layer when it is needed, and receives its part of the
-averaged gradients. Both must end with the weights that one process reaches on whole batches, or the script fails;
-so it does with `--ways alone`, where the processes do not talk. Two processes, on a CPU or on two GPUs (not tried yet):
+Each process takes an equal part of every batch. With DDP every process keeps all weights, and an
+all-reduce averages the gradients. With FSDP it keeps a part of them, gathers a layer when it is
+needed, and receives its part of the averaged gradients. Both must end with the weights that one
+process reaches on whole batches, or the script fails; so it does with `--ways alone`, where the
+processes do not talk. Two processes, on a CPU or on two GPUs (not tried yet):
 
     torchrun --nproc_per_node=2 chapters/scripts/train_ddp.py
 
 On several hosts, each with its own rank (0, 1, ...) and all with the address of host 0:
 
-    torchrun --nnodes=2 --node_rank=0 --master_addr=10.0.0.10 --master_port=29500 --nproc_per_node=2 chapters/scripts/train_ddp.py
+    torchrun --nnodes=2 --node_rank=0 --master_addr=10.0.0.10 --master_port=29500 --nproc_per_node=2
+    chapters/scripts/train_ddp.py
 
-N processes send 2 (N - 1) / N times the weights a step with DDP. FSDP's two gathers and one scatter make that
-3 (N - 1) / N, but 4 (N - 1) / N on a CPU, where gloo takes an all-reduce for the scatter.
+N processes send 2 (N - 1) / N times the weights a step with DDP. FSDP's two gathers and one scatter
+make that 3 (N - 1) / N, but 4 (N - 1) / N on a CPU, where gloo takes an all-reduce for the scatter.
 """
 
 import argparse
@@ -92,7 +95,9 @@ def train(way):
 
 
 def written():
-    """Return the bytes that this process has written, sockets included; nan where they are not counted."""
+    """Return the bytes that this process has written, sockets included; nan where they are not
+    counted.
+    """
     counts = Path("/proc/self/io")
     if gpu or not counts.exists():
         return float("nan")
@@ -100,7 +105,7 @@ def written():
 
 
 def compare(way):
-    """Print how a way of training went; return the largest difference of a weight from one process."""
+    """Print how a way of training went; return the largest difference from one process."""
     one = list(train("one")[0].parameters())
     model, losses, sent = train(way)
     dist.all_reduce(losses)  # the parts are equal: their mean is the loss of the batch

@@ -1,4 +1,6 @@
-"""Train boosted trees on card payments: a SageMaker training job, or any other program with the same variables."""
+"""Train boosted trees on card payments: a SageMaker training job, or any other program with the
+same variables.
+"""
 
 import argparse
 import os
@@ -27,10 +29,7 @@ def read(channel):
 
 (X, y), (X_validation, y_validation) = read("train"), read("validation")
 model = HistGradientBoostingClassifier(
-    learning_rate=args.learning_rate,
-    early_stopping=False,
-    warm_start=True,
-    random_state=0,
+    learning_rate=args.learning_rate, early_stopping=False, warm_start=True, random_state=0
 )
 done = 0
 if args.checkpoints and (args.checkpoints / "model.joblib").exists():

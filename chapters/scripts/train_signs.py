@@ -1,4 +1,6 @@
-"""Train the network of chapter 144 on scenes with road signs, as a SageMaker training job runs it (script mode)."""
+"""Train the network of chapter 144 on scenes with road signs, as a SageMaker training job runs it
+(script mode).
+"""
 
 import argparse
 import os
@@ -32,13 +34,7 @@ network = keras.Sequential(
 )
 adam = keras.optimizers.Adam(args.learning_rate)
 network.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
-network.fit(
-    scenes["X_train"],
-    scenes["y_train"],
-    batch_size=32,
-    epochs=args.epochs,
-    verbose=0,
-)
+network.fit(scenes["X_train"], scenes["y_train"], batch_size=32, epochs=args.epochs, verbose=0)
 for side in ("left", "right"):
     accuracy = network.evaluate(scenes[f"X_{side}"], scenes[f"y_{side}"], verbose=0)[1]
     print(f"accuracy_{side}={accuracy:.4f}")

@@ -1,7 +1,7 @@
 """Train XGBoost on the card payments and print its average precision on the days of choice.
 
-A training script for a container: data from SM_CHANNEL_TRAIN and SM_CHANNEL_VALIDATION (CSV files, label first, no header),
-hyperparameters as arguments, the model to SM_MODEL_DIR.
+A training script for a container: data from SM_CHANNEL_TRAIN and SM_CHANNEL_VALIDATION (CSV files,
+label first, no header), hyperparameters as arguments, the model to SM_MODEL_DIR.
 """
 
 import argparse

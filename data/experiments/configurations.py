@@ -1,22 +1,26 @@
 """What are several hundred randomly drawn configurations of XGBoost worth on the card transactions?
 
-Each case draws one configuration, trains on days 1 to 50, and is measured on days 51 to 70 (valid) and 71 to 90 (test).
-The four spaces: "two" draws eta and num_round on logarithmic scales, "two uniform" draws the same ranges
-uniformly, "five" adds max_depth, min_child_weight and subsample, "nine" adds colsample_bytree, lambda, alpha and gamma. What is
-not drawn stays at XGBoost's default, except max_depth 3. The seed numbers the draws.
-Numbers: the drawn values; average precision (ap), area under the ROC curve (auc), log loss and accuracy at the threshold
-0.5 on the days of choice, ap on the test days; and, for four random halvings of the customers, ap
-of the days of choice on either half (a0 and b0, ...).
-The chapter replays searches on these rows: a random search of n jobs is n rows drawn without replacement.
+Each case draws one configuration, trains on days 1 to 50, and is measured on days 51 to 70 (valid)
+and 71 to 90 (test). The four spaces: "two" draws eta and num_round on logarithmic scales, "two
+uniform" draws the same ranges uniformly, "five" adds max_depth, min_child_weight and subsample,
+"nine" adds colsample_bytree, lambda, alpha and gamma. What is not drawn stays at XGBoost's default,
+except max_depth 3. The seed numbers the draws. Numbers: the drawn values; average precision (ap),
+area under the ROC curve (auc), log loss and accuracy at the threshold 0.5 on the days of choice, ap
+on the test days; and, for four random halvings of the customers, ap of the days of choice on either
+half (a0 and b0, ...). The chapter replays searches on these rows: a random search of n jobs is n
+rows drawn without replacement.
 
 Written before the first run, with 20 jobs a search and 1,000 searches:
-Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the days of choice is lower by at least 0.005 in the
-space of nine than in that of five, and lower in that of five than in that of two.
-Holds, as "search on a logarithmic scale" (154-08): the mean best ap after 5 and after 20 jobs is higher in "two" than in "two uniform".
-Holds, as "keep ranges narrow" (154-07): among rows of "two", a quarter of the range of eta around the best cell beats the whole range, and
-the lowest quarter of the range falls behind it.
-Holds, as "the best of many scores is optimistic" (154-04): the configuration that is best on one half of the customers has a lower ap on the
-other half, on average over both directions of all halvings, and more so after 50 jobs than after 5.
+Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the days of choice is
+lower by at least 0.005 in the space of nine than in that of five, and lower in that of five than in
+that of two.
+Holds, as "search on a logarithmic scale" (154-08): the mean best ap after 5 and after 20 jobs is
+higher in "two" than in "two uniform".
+Holds, as "keep ranges narrow" (154-07): among rows of "two", a quarter of the range of eta around
+the best cell beats the whole range, and the lowest quarter of the range falls behind it.
+Holds, as "the best of many scores is optimistic" (154-04): the configuration that is best on one
+half of the customers has a lower ap on the other half, on average over both directions of all
+halvings, and more so after 50 jobs than after 5.
 """
 
 from pathlib import Path
@@ -24,12 +28,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xgboost
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    log_loss,
-    roc_auc_score,
-)
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
 SIZES = {"two": 200, "two uniform": 200, "five": 500, "nine": 200}
 CASES = [{"space": s, "seed": k} for s, n in SIZES.items() for k in range(n)]

@@ -1,11 +1,13 @@
 """Does a skip connection keep a deep convolutional network trainable?
 
-scikit-learn's digits; 3x3 convolutions with 8 filters and ReLU stacked 4, 16 or 40 deep, plain, or in pairs with a skip
-connection around each pair whose second convolution starts at zero; 10 epochs of Adam at 2e-3, nothing tuned. The number
-that counts is the accuracy on the training data: the trouble with depth that ResNet set out to mend is one of fitting.
+scikit-learn's digits; 3x3 convolutions with 8 filters and ReLU stacked 4, 16 or 40 deep, plain, or
+in pairs with a skip connection around each pair whose second convolution starts at zero; 10 epochs
+of Adam at 2e-3, nothing tuned. The number that counts is the accuracy on the training data: the
+trouble with depth that ResNet set out to mend is one of fitting.
 
-Holds, as "skip connections maintain performance": at 40 layers the residual network's mean training accuracy over 10 seeds
-is more than 20 points above the plain one's, and less than 5 points below its own at 4 layers.
+Holds, as "skip connections maintain performance": at 40 layers the residual network's mean training
+accuracy over 10 seeds is more than 20 points above the plain one's, and less than 5 points below
+its own at 4 layers.
 """
 
 import keras
@@ -19,17 +21,18 @@ CASES = [
     for depth in [4, 16, 40]
     for seed in range(10)
 ]
-TOLERANCE = 0.25  # deep plain networks differ between machines; the chapter prints a verdict with a wide margin
+# deep plain networks differ between machines; the chapter prints a verdict with a wide margin
+TOLERANCE = 0.25
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32").reshape(-1, 8, 8, 1)
-X_train, X_test, y_train, y_test = train_test_split(
-    X, y, test_size=0.3, random_state=0, stratify=y
-)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
 
 
 def network(kind, depth):
-    """Return a network with this many convolutions of 8 filters after the first, ending in ten logits."""
+    """Return a network with this many convolutions of 8 filters after the first, ending in ten
+    logits.
+    """
 
     def conv(**settings):
         return layers.Conv2D(
@@ -44,9 +47,7 @@ def network(kind, depth):
             x = layers.Activation("relu")(conv()(x))
         else:
             branch = layers.Activation("relu")(conv()(x))
-            x = layers.Activation("relu")(
-                layers.Add()([x, conv(start="zeros")(branch)])
-            )
+            x = layers.Activation("relu")(layers.Add()([x, conv(start="zeros")(branch)]))
     return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
 
 
@@ -59,8 +60,6 @@ def run(case):
     model.compile(keras.optimizers.Adam(2e-3), loss, metrics=["accuracy"])
     model.fit(X_train, y_train, batch_size=64, epochs=10, verbose=0)
     return {
-        "train_accuracy": model.evaluate(X_train, y_train, batch_size=500, verbose=0)[
-            1
-        ],
+        "train_accuracy": model.evaluate(X_train, y_train, batch_size=500, verbose=0)[1],
         "test_accuracy": model.evaluate(X_test, y_test, batch_size=540, verbose=0)[1],
     }

@@ -1,29 +1,26 @@
 """Which ensemble is the most accurate, and what do wrong labels do to each?
 
-Four data sets, each split at random for every seed: scikit-learn's digits (600 images train, the rest test), breast cancer
-and wine (60 % train), and Hastie's ten normal variables whose class says whether their squares add up to more than 9.34
-(1,200 train, 2,000 test). A share of the training labels is replaced by another class; test labels stay clean.
-All ensembles have 60 members. As they come: library defaults, AdaBoost with trees of depth 2. Tuned: forest and XGBoost
-choose among four settings each on a quarter of the training data, noisy as it is, and are fitted again on all of it.
+Four data sets, each split at random for every seed: scikit-learn's digits (600 images train, the
+rest test), breast cancer and wine (60 % train), and Hastie's ten normal variables whose class says
+whether their squares add up to more than 9.34 (1,200 train, 2,000 test). A share of the training
+labels is replaced by another class; test labels stay clean. All ensembles have 60 members. As they
+come: library defaults, AdaBoost with trees of depth 2. Tuned: forest and XGBoost choose among four
+settings each on a quarter of the training data, noisy as it is, and are fitted again on all of it.
 Columns are test accuracies; `_train` is accuracy on the training labels, noise included.
 
-Holds, as "boosting is more accurate than bagging" (153-23): with clean labels, tuned XGBoost is ahead of the tuned forest by
-more than two standard errors of the paired difference in at least three of the four data sets.
-Holds, as "AdaBoost suffers from wrong labels" (153-18): from 0 to 20 % it loses more than the forest does, by more than two
-standard errors, in all four data sets.
-Holds, as "a single tree overfits" (153-08): its training accuracy is 1 at every noise level and its test accuracy falls with
-every step of noise, in all four data sets.
-Holds, as "bagging prevents overfitting" (153-24): no forest with default settings that fits 20 % wrong labels loses more than
-one point of test accuracy by them.
+Holds, as "boosting is more accurate than bagging" (153-23): with clean labels, tuned XGBoost is
+ahead of the tuned forest by more than two standard errors of the paired difference in at least
+three of the four data sets.
+Holds, as "AdaBoost suffers from wrong labels" (153-18): from 0 to 20 % it loses more than the
+forest does, by more than two standard errors, in all four data sets.
+Holds, as "a single tree overfits" (153-08): its training accuracy is 1 at every noise level and its
+test accuracy falls with every step of noise, in all four data sets.
+Holds, as "bagging prevents overfitting" (153-24): no forest with default settings that fits 20 %
+wrong labels loses more than one point of test accuracy by them.
 """
 
 import numpy as np
-from sklearn.datasets import (
-    load_breast_cancer,
-    load_digits,
-    load_wine,
-    make_hastie_10_2,
-)
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_hastie_10_2
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -49,9 +46,7 @@ FOREST_GRID = [
     for features in ["sqrt", 0.5]
 ]
 XGBOOST_GRID = [
-    {"max_depth": depth, "learning_rate": rate}
-    for depth in [2, 4]
-    for rate in [0.1, 0.3]
+    {"max_depth": depth, "learning_rate": rate} for depth in [2, 4] for rate in [0.1, 0.3]
 ]
 
 
@@ -86,7 +81,9 @@ def boosted(seed, **settings):
 
 
 def tuned(make, grid, X, y, seed):
-    """Return a model with the setting of the grid that did best on a quarter of X, fitted on all of X."""
+    """Return a model with the setting of the grid that did best on a quarter of X, fitted on all of
+    X.
+    """
     X_fit, X_valid, y_fit, y_valid = train_test_split(
         X, y, test_size=0.25, random_state=seed, stratify=y
     )

@@ -1,29 +1,28 @@
-"""Which model finds fraud among the simulated card transactions, and what does scale_pos_weight change?
+"""Which model finds fraud among the simulated card transactions, and what does scale_pos_weight
+change?
 
-Each seed trains on the days 1 to 50 of a random four fifths of the customers, chooses on days 51 to 70 and is tested on
-days 71 to 90, both of all customers. The forest chooses the smallest size of its leaves, XGBoost its number of trees
-(early stopping) and its depth, by average precision on the days of choice. "xgboost weighted" is the same with
-scale_pos_weight set to honest over fraudulent training rows. Numbers: average precision on the test days; recall
-and precision at the threshold 0.5, and at the 200 highest scores; the sum of all
-predicted probabilities over the number of frauds, which is 1 when probabilities are right on average.
+Each seed trains on the days 1 to 50 of a random four fifths of the customers, chooses on days 51 to
+70 and is tested on days 71 to 90, both of all customers. The forest chooses the smallest size of
+its leaves, XGBoost its number of trees (early stopping) and its depth, by average precision on the
+days of choice. "xgboost weighted" is the same with scale_pos_weight set to honest over fraudulent
+training rows. Numbers: average precision on the test days; recall and precision at the threshold
+0.5, and at the 200 highest scores; the sum of all predicted probabilities over the number of
+frauds, which is 1 when probabilities are right on average.
 
-Holds, as "XGBoost is a good choice for fraud" (153-12): its mean average precision is ahead of the logistic regression's by
-more than two standard errors of the paired difference.
-Holds, as "scale_pos_weight handles imbalance" (153-14): the weighted model's mean average precision is ahead of the
-unweighted one's by more than two standard errors, or its recall among the 200 highest scores is.
-Holds, as "AdaBoost has trouble with imbalance" (153-18): AdaBoost's mean average precision is behind the forest's and
-XGBoost's by more than two standard errors.
+Holds, as "XGBoost is a good choice for fraud" (153-12): its mean average precision is ahead of the
+logistic regression's by more than two standard errors of the paired difference.
+Holds, as "scale_pos_weight handles imbalance" (153-14): the weighted model's mean average precision
+is ahead of the unweighted one's by more than two standard errors, or its recall among the 200
+highest scores is.
+Holds, as "AdaBoost has trouble with imbalance" (153-18): AdaBoost's mean average precision is
+behind the forest's and XGBoost's by more than two standard errors.
 """
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import (
-    AdaBoostClassifier,
-    ExtraTreesClassifier,
-    RandomForestClassifier,
-)
+from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -32,15 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-MODELS = [
-    "tree",
-    "logistic",
-    "forest",
-    "extra trees",
-    "adaboost",
-    "xgboost",
-    "xgboost weighted",
-]
+MODELS = ["tree", "logistic", "forest", "extra trees", "adaboost", "xgboost", "xgboost weighted"]
 CASES = [{"model": model, "seed": seed} for model in MODELS for seed in range(20)]
 TOLERANCE = 0.06
 payments = pd.read_csv(Path(__file__).parents[1] / "transactions.csv")
@@ -67,9 +58,7 @@ def candidates(name, seed, weight):
         return [
             make_pipeline(
                 filled,
-                AdaBoostClassifier(
-                    DecisionTreeClassifier(max_depth=depth), random_state=seed
-                ),
+                AdaBoostClassifier(DecisionTreeClassifier(max_depth=depth), random_state=seed),
             )
             for depth in [1, 2]
         ]

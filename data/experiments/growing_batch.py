@@ -1,33 +1,46 @@
-"""Data parallelism over N workers makes the batch N times bigger: what must happen to the learning rate?
+"""Data parallelism over N workers makes the batch N times bigger: what must happen to the learning
+rate?
 
-scikit-learn's digits, split for every seed into 1,024 images for training, 373 for choosing and 400 for the test; a network
-64 -> 64 -> 64 -> 10 with ReLU, in float64; SGD with momentum 0.9 and a constant learning rate, as far as the rule does not say
-otherwise; 20 epochs for all. Every worker takes 16 images, so N workers take 16 N a step, and 1,280 steps become 1,280 / N.
-N workers are computed as one batch of 16 N: the mean of equal shards' gradients is the gradient of the whole batch.
-Start, split and the order of the images depend on the seed only: all rules and numbers of workers share them.
+scikit-learn's digits, split for every seed into 1,024 images for training, 373 for choosing and 400
+for the test; a network 64 -> 64 -> 64 -> 10 with ReLU, in float64; SGD with momentum 0.9 and a
+constant learning rate, as far as the rule does not say otherwise; 20 epochs for all. Every worker
+takes 16 images, so N workers take 16 N a step, and 1,280 steps become 1,280 / N. N workers are
+computed as one batch of 16 N: the mean of equal shards' gradients is the gradient of the whole
+batch. Start, split and the order of the images depend on the seed only: all rules and numbers of
+workers share them.
 
-Rules: "kept" leaves the learning rate as it is for one worker; "linear" multiplies it by N, "square root" by the square root
-of N; "warm-up" is linear too, but rises evenly, step by step, from the rate for one worker to N times that over the first
-quarter of the steps (5 epochs of 20; Goyal et al. 2017, arXiv:1706.02677, took 5 of about 90). "best" is the yardstick: the
-power of 2 from 2^-9 to 2 with the highest validation accuracy for this seed and this number of workers (the smaller of equals).
-The rate for one worker, BASE, was chosen once by base_rate() below: the highest mean validation accuracy over ten other
-seeds, which split the same images otherwise (0.976; twice that rate has 0.975, half of it 0.969, eight times fails). The number
-of epochs was set on such seeds too, with one worker only.
+Rules: "kept" leaves the learning rate as it is for one worker; "linear" multiplies it by N, "square
+root" by the square root of N; "warm-up" is linear too, but rises evenly, step by step, from the
+rate for one worker to N times that over the first quarter of the steps (5 epochs of 20; Goyal et
+al. 2017, arXiv:1706.02677, took 5 of about 90). "best" is the yardstick: the power of 2 from 2^-9
+to 2 with the highest validation accuracy for this seed and this number of workers (the smaller of
+equals). The rate for one worker, BASE, was chosen once by base_rate() below: the highest mean
+validation accuracy over ten other seeds, which split the same images otherwise (0.976; twice that
+rate has 0.975, half of it 0.969, eight times fails). The number of epochs was set on such seeds
+too, with one worker only.
 
-Columns: learning_rate (after any warm-up), steps, accuracy on validation and test data, diverged (1: weights that are not finite,
-or a validation accuracy below 0.2; guessing has 0.1). Diverged runs keep their accuracy in all means.
+Columns: learning_rate (after any warm-up), steps, accuracy on validation and test data, diverged
+(1: weights that are not finite, or a validation accuracy below 0.2; guessing has 0.1). Diverged
+runs keep their accuracy in all means.
 
-Written before the first run; accuracies are means of the test over 20 seeds, a point is 0.01, and the base is "kept" with one worker:
-Holds, as "a kept learning rate is too small for a bigger batch": at 8 workers "kept" is more than one point below the base.
-Holds, as "multiply the learning rate by the number of workers": at 2, 4 and 8 workers "linear" is at most one point below the base.
-Holds, as "warm up": for some number of workers "linear" is more than two points below "best" while "warm-up" is at most one point below it.
-Holds, as "scaling has an end": at 32 workers even "best" is more than one point below "best" with one worker.
-Holds, as "linear, not the square root": at 8 workers "linear" is ahead of "square root" by more than two standard errors of the paired difference.
+Written before the first run; accuracies are means of the test over 20 seeds, a point is 0.01, and
+the base is "kept" with one worker:
+Holds, as "a kept learning rate is too small for a bigger batch": at 8 workers "kept" is more than
+one point below the base.
+Holds, as "multiply the learning rate by the number of workers": at 2, 4 and 8 workers "linear" is
+at most one point below the base.
+Holds, as "warm up": for some number of workers "linear" is more than two points below "best" while
+"warm-up" is at most one point below it.
+Holds, as "scaling has an end": at 32 workers even "best" is more than one point below "best" with
+one worker.
+Holds, as "linear, not the square root": at 8 workers "linear" is ahead of "square root" by more
+than two standard errors of the paired difference.
 
-Noted after the run, which changed TOLERANCE only (it was 0.02): all hold but "warm up". A rate near 0.5 breaks this network with and without warm-up.
-Other instruction sets move only "best" with one worker, where 2^-4 is chaotic: there the sweep of base_rate() gave 2^-4 between
-0.974 and 0.978, and 2^-5 0.976 each time, so rounding decides between them. Where "linear" breaks hangs on that choice: with 2^-4 for
-one worker, 8 workers reach 0.73; with 2^-6, 16 workers reach 0.966 and 32 reach 0.71.
+Noted after the run, which changed TOLERANCE only (it was 0.02): all hold but "warm up". A rate near
+0.5 breaks this network with and without warm-up. Other instruction sets move only "best" with one
+worker, where 2^-4 is chaotic: there the sweep of base_rate() gave 2^-4 between 0.974 and 0.978, and
+2^-5 0.976 each time, so rounding decides between them. Where "linear" breaks hangs on that choice:
+with 2^-4 for one worker, 8 workers reach 0.73; with 2^-6, 16 workers reach 0.966 and 32 reach 0.71.
 """
 
 from functools import lru_cache
@@ -88,12 +101,13 @@ def gradients(layers, x, targets):
 
 @lru_cache(200)
 def train(seed, workers, rate, start):
-    """Train one network, its rate rising from start in the first quarter; return steps, accuracies and whether it diverged."""
+    """Train one network, its rate rising from start in the first quarter; return steps, accuracies
+    and whether it diverged.
+    """
     (x, labels), valid, test = data(seed)
     rng = np.random.default_rng(seed)
     layers = [
-        (rng.normal(0, np.sqrt(2 / a), (a, b)), np.zeros(b))
-        for a, b in zip(SIZES, SIZES[1:])
+        (rng.normal(0, np.sqrt(2 / a), (a, b)), np.zeros(b)) for a, b in zip(SIZES, SIZES[1:])
     ]
     velocities = [tuple(np.zeros_like(w) for w in layer) for layer in layers]
     targets, batch = np.eye(10)[labels], SHARD * workers
@@ -124,14 +138,16 @@ def train(seed, workers, rate, start):
 
 
 def base_rate():
-    """Return the rate with the highest mean validation accuracy for one worker, over seeds that the table does not use."""
+    """Return the rate with the highest mean validation accuracy for one worker, over seeds that the
+    table does not use.
+    """
     seeds = range(100, 110)
     means = [np.mean([train(s, 1, r, r)["valid"] for s in seeds]) for r in RATES]
     return RATES[int(np.argmax(means))]
 
 
 def run(case):
-    """Train with one rule and return its learning rate, steps, accuracies and whether it diverged."""
+    """Train with one rule; return its learning rate, steps, accuracies, whether it diverged."""
     seed, workers, rule = case["seed"], case["workers"], case["rule"]
     factor = {"kept": 1, "square root": workers**0.5}.get(rule, workers)
     rate = BASE * factor

@@ -1,17 +1,20 @@
 """Twenty trainings, five hyperparameters: what do a hand-tuner and two searches make of them?
 
-Each seed trains on the days 1 to 50 of a random four fifths of the customers, compares by average precision on days 51 to 70 of all
-customers, and is tested on days 71 to 90. The five: eta, num_round, max_depth, min_child_weight, subsample, in the ranges of
-`configurations`. "defaults": XGBoost's own values with 100 rounds, one training. "one at a time": starting there,
-each hyperparameter in a random order gets four other values that are usual, and keeps the best. "random": twenty draws, "bayesian":
-twenty trials of Optuna's TPE, the first five of them random. All but the defaults train twenty times.
-Numbers: average precision of the chosen model on the days of choice and on the test days.
+Each seed trains on the days 1 to 50 of a random four fifths of the customers, compares by average
+precision on days 51 to 70 of all customers, and is tested on days 71 to 90. The five: eta,
+num_round, max_depth, min_child_weight, subsample, in the ranges of `configurations`. "defaults":
+XGBoost's own values with 100 rounds, one training. "one at a time": starting there, each
+hyperparameter in a random order gets four other values that are usual, and keeps the best.
+"random": twenty draws, "bayesian": twenty trials of Optuna's TPE, the first five of them random.
+All but the defaults train twenty times. Numbers: average precision of the chosen model on the days
+of choice and on the test days.
 
 Written before the first run:
-Holds, as "a search replaces trial and error" (154-01): at least one search has a mean average precision on the test days that is ahead of "one
-at a time" by more than two standard errors of the paired difference.
-Holds, as "the best score flatters" (154-04): for every way of choosing, the lead over the defaults is smaller on the test days than
-on the days of choice.
+Holds, as "a search replaces trial and error" (154-01): at least one search has a mean average
+precision on the test days that is ahead of "one at a time" by more than two standard errors of the
+paired difference.
+Holds, as "the best score flatters" (154-04): for every way of choosing, the lead over the defaults
+is smaller on the test days than on the days of choice.
 """
 
 import numpy as np

@@ -1,11 +1,14 @@
 """What does XGBoost lose when values are missing, and does filling them in help?
 
-scikit-learn's breast cancer data, 60 % for training; 30 % of all values are removed at random, in training and test rows.
-Columns are test accuracies of XGBoost with 60 trees on the complete table, on the table with gaps, and on the table whose
-gaps are filled with the column's mean, and of a forest of 60 trees on the filled table.
+scikit-learn's breast cancer data, 60 % for training; 30 % of all values are removed at random, in
+training and test rows.
+Columns are test accuracies of XGBoost with 60 trees on the complete table, on the table with gaps,
+and on the table whose gaps are filled with the column's mean, and of a forest of 60 trees on the
+filled table.
 
-Holds, as "XGBoost copes with missing values" (153-13): with gaps it loses less than three points of mean accuracy against
-the complete table, and it is not behind the filled table by more than two standard errors of the paired difference.
+Holds, as "XGBoost copes with missing values" (153-13): with gaps it loses less than three points of
+mean accuracy against the complete table, and it is not behind the filled table by more than two
+standard errors of the paired difference.
 """
 
 import numpy as np
@@ -24,9 +27,7 @@ def run(case):
     """Train the four models on one split and return the test accuracy of each."""
     seed = case["seed"]
     gaps = np.random.default_rng(seed).random(X.shape) < 0.3
-    train, test = train_test_split(
-        np.arange(len(y)), train_size=0.6, random_state=seed, stratify=y
-    )
+    train, test = train_test_split(np.arange(len(y)), train_size=0.6, random_state=seed, stratify=y)
     with_gaps = np.where(gaps, np.nan, X)
     filled = SimpleImputer().fit(with_gaps[train]).transform(with_gaps)
     tables = {"complete": X, "gaps": with_gaps, "filled": filled}

@@ -1,13 +1,15 @@
 """A network learns road signs on the left of its pictures. Does it know them further to the right?
 
-1,000 training scenes (make_signs.py) with the sign's left edge in columns 0 to 5 of 32; 500 test scenes at each column,
-which share neither a sign nor a part of a photograph with the training; five kinds of sign, so guessing gets 0.2; 10 epochs.
-"flatten" is the classic pipeline, "global pooling" has the same convolutions but a third one and global max pooling in
-place of Flatten and the dense layer; "average pooling" takes the average instead; "dense" has no convolution.
+1,000 training scenes (make_signs.py) with the sign's left edge in columns 0 to 5 of 32; 500 test
+scenes at each column, which share neither a sign nor a part of a photograph with the training; five
+kinds of sign, so guessing gets 0.2; 10 epochs. "flatten" is the classic pipeline, "global pooling"
+has the same convolutions but a third one and global max pooling in place of Flatten and the dense
+layer; "average pooling" takes the average instead; "dense" has no convolution.
 
-Holds, as "Flatten ties a network to places": in at least 9 of 10 seeds the flatten network is above 0.9 at column 3 and below
-0.4 at column 16, while the global pooling network is above 0.9 at column 3 and loses less than 0.1 to column 13 (at column 16
-the sign touches the border of the picture, where the last convolution has fewer places to look from).
+Holds, as "Flatten ties a network to places": in at least 9 of 10 seeds the flatten network is above
+0.9 at column 3 and below 0.4 at column 16, while the global pooling network is above 0.9 at column
+3 and loses less than 0.1 to column 13 (at column 16 the sign touches the border of the picture,
+where the last convolution has fewer places to look from).
 """
 
 from pathlib import Path
@@ -19,15 +21,16 @@ from make_signs import scenes
 
 COLUMNS = [0, 3, 5, 7, 9, 11, 13, 16]
 NETWORKS = ["dense", "flatten", "average pooling", "global pooling"]
-CASES = [
-    {"network": network, "seed": seed} for network in NETWORKS for seed in range(10)
-]
-TOLERANCE = 0.15  # the flatten network's transition from knowing to not knowing moves a little between machines
+CASES = [{"network": network, "seed": seed} for network in NETWORKS for seed in range(10)]
+# the flatten network's transition from knowing to not knowing moves a little between machines
+TOLERANCE = 0.15
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
 
 def draw(part, n, rng, columns):
-    """Return n scenes and their kinds from the training or the test part of signs.npz, the sign within columns."""
+    """Return n scenes and their kinds from the training or the test part of signs.npz, the sign
+    within columns.
+    """
     arrays = [DATA[f"{name}_{part}"] for name in ("signs", "kinds", "backgrounds")]
     return scenes(*arrays, n, rng, columns=columns)[:2]
 
@@ -35,19 +38,11 @@ def draw(part, n, rng, columns):
 def network(name):
     """Return an untrained network for scenes (32, 32, 3) that ends in five probabilities."""
     body = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D()]
-    body += [
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Dropout(0.25),
-    ]
+    body += [layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(), layers.Dropout(0.25)]
     if name == "dense":
         body = [layers.Flatten(), layers.Dense(64, activation="relu")]
     elif name == "flatten":
-        body += [
-            layers.Flatten(),
-            layers.Dense(64, activation="relu"),
-            layers.Dropout(0.5),
-        ]
+        body += [layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dropout(0.5)]
     else:
         pool = (
             layers.GlobalAveragePooling2D
@@ -67,9 +62,7 @@ def run(case):
     X, y = draw("train", 1000, np.random.default_rng(case["seed"]), (0, 6))
     model = network(case["network"])
     model.compile(
-        keras.optimizers.Adam(2e-3),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     model.fit(X, y, batch_size=32, epochs=10, verbose=0)
     rng = np.random.default_rng(1000)

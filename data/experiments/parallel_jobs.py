@@ -1,15 +1,18 @@
 """What does a search lose when several trainings run at a time, and what does it gain in time?
 
-A replay of 40 jobs on the 500 trained configurations of the space "five" in configurations.csv. Bayesian search is a Gaussian process
-(squared exponential kernel, one length for all five hyperparameters, scaled to 0..1, chosen from four by likelihood) with
-expected improvement, which chooses among the rows not yet tried; its first five jobs are random. With `parallel` jobs at a time
-it knows the scores of earlier batches only; jobs of its own batch enter with the score it expects. "random" draws rows.
-Scores enter the process as ranks, so that the many poor configurations do not dominate.
-Numbers: best average precision on the days of choice after 20 and 40 jobs, how many rounds of jobs 20 need, and the best after 4 rounds.
+A replay of 40 jobs on the 500 trained configurations of the space "five" in configurations.csv.
+Bayesian search is a Gaussian process (squared exponential kernel, one length for all five
+hyperparameters, scaled to 0..1, chosen from four by likelihood) with expected improvement, which
+chooses among the rows not yet tried; its first five jobs are random. With `parallel` jobs at a time
+it knows the scores of earlier batches only; jobs of its own batch enter with the score it expects.
+"random" draws rows. Scores enter the process as ranks, so that the many poor configurations do not
+dominate. Numbers: best average precision on the days of choice after 20 and 40 jobs, how many
+rounds of jobs 20 need, and the best after 4 rounds.
 
 Written before the first run:
-Holds, as "run few jobs at a time" (154-09): at 20 jobs, one at a time is ahead of ten at a time in the mean by more than two standard errors, while the
-means of random search with one and with ten at a time differ by less than two.
+Holds, as "run few jobs at a time" (154-09): at 20 jobs, one at a time is ahead of ten at a time in
+the mean by more than two standard errors, while the means of random search with one and with ten at
+a time differ by less than two.
 """
 
 import math

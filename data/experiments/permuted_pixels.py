@@ -1,11 +1,13 @@
 """Does a convolutional network need neighbours to be neighbours?
 
-scikit-learn's digits as they are, and with their 64 pixels reordered by one fixed permutation, which keeps every bit of
-information. A small convolutional network and a dense one of similar size (about 640 updates), test accuracy on 540 images.
+scikit-learn's digits as they are, and with their 64 pixels reordered by one fixed permutation,
+which keeps every bit of information. A small convolutional network and a dense one of similar size
+(about 640 updates), test accuracy on 540 images.
 
-Holds, as "convolution pays for local structure": over 10 seeds at 1,000 training images the convolutional network's mean
-falls by at least 1 point under the permutation, the dense network's changes by less than 1 point, and the convolutional
-network is ahead by at least 1 point when the pixels are in place.
+Holds, as "convolution pays for local structure": over 10 seeds at 1,000 training images the
+convolutional network's mean falls by at least 1 point under the permutation, the dense network's
+changes by less than 1 point, and the convolutional network is ahead by at least 1 point when the
+pixels are in place.
 """
 
 import keras
@@ -25,9 +27,7 @@ TOLERANCE = 0.03
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
-X_train, X_test, y_train, y_test = train_test_split(
-    X, y, test_size=540, random_state=0, stratify=y
-)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=540, random_state=0, stratify=y)
 ORDER = np.random.default_rng(0).permutation(64)
 
 
@@ -36,21 +36,18 @@ def network(name):
     if name == "dense":
         body = [layers.Flatten(), layers.Dense(64, activation="relu")]
     else:
-        body = [
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.Conv2D(24, 3, activation="relu"),
-        ]
+        body = [layers.Conv2D(16, 3, activation="relu"), layers.Conv2D(24, 3, activation="relu")]
         body += [layers.MaxPooling2D(), layers.Flatten()]
     return keras.Sequential([keras.Input((8, 8, 1)), *body, layers.Dense(10)])
 
 
 def run(case):
-    """Train one network on the first n_train images of a seed's shuffle and return its test accuracy."""
+    """Train one network on the first n_train images of a seed's shuffle and return its test
+    accuracy.
+    """
     keras.utils.clear_session()
     keras.utils.set_random_seed(case["seed"])
-    chosen = np.random.default_rng(case["seed"]).permutation(len(X_train))[
-        : case["n_train"]
-    ]
+    chosen = np.random.default_rng(case["seed"]).permutation(len(X_train))[: case["n_train"]]
     order = ORDER if case["pixels"] == "permuted" else np.arange(64)
     model = network(case["network"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -1,10 +1,11 @@
 """Which parts of the classic pipeline carry its accuracy?
 
-Conv2D, MaxPooling2D, Dropout, Flatten, Dense, Dropout, softmax on scikit-learn's digits (1,257 for training, 540 for
-testing, 20 epochs), and the same with one thing changed at a time.
+Conv2D, MaxPooling2D, Dropout, Flatten, Dense, Dropout, softmax on scikit-learn's digits (1,257 for
+training, 540 for testing, 20 epochs), and the same with one thing changed at a time.
 
-Holds, as "worth having": a part is worth having here if leaving it out lowers the mean test accuracy over 10 seeds by more
-than the two standard errors of the difference. No winner was expected among the variants.
+Holds, as "worth having": a part is worth having here if leaving it out lowers the mean test
+accuracy over 10 seeds by more than the two standard errors of the difference. No winner was
+expected among the variants.
 """
 
 import keras
@@ -13,16 +14,12 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 VARIANTS = ["as taught", "no activation", "no dropout", "no pooling", "global pooling"]
-CASES = [
-    {"variant": variant, "seed": seed} for variant in VARIANTS for seed in range(10)
-]
+CASES = [{"variant": variant, "seed": seed} for variant in VARIANTS for seed in range(10)]
 TOLERANCE = 0.03
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32").reshape(-1, 8, 8, 1)
-X_train, X_test, y_train, y_test = train_test_split(
-    X, y, test_size=0.3, random_state=0, stratify=y
-)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
 
 
 def network(variant):
@@ -36,14 +33,8 @@ def network(variant):
     if variant == "global pooling":
         body += [layers.Conv2D(64, 3, activation=relu), layers.GlobalMaxPooling2D()]
     else:
-        body += [
-            layers.Flatten(),
-            layers.Dense(64, activation=relu),
-            layers.Dropout(rates[1]),
-        ]
-    return keras.Sequential(
-        [keras.Input((8, 8, 1)), *body, layers.Dense(10, activation="softmax")]
-    )
+        body += [layers.Flatten(), layers.Dense(64, activation=relu), layers.Dropout(rates[1])]
+    return keras.Sequential([keras.Input((8, 8, 1)), *body, layers.Dense(10, activation="softmax")])
 
 
 def run(case):
@@ -52,9 +43,7 @@ def run(case):
     keras.utils.set_random_seed(case["seed"])
     model = network(case["variant"])
     model.compile(
-        keras.optimizers.Adam(2e-3),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     model.fit(X_train, y_train, batch_size=32, epochs=20, verbose=0)
     accuracy = model.evaluate(X_test, y_test, batch_size=540, verbose=0)[1]

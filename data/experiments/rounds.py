@@ -1,13 +1,15 @@
-"""What do more trees do to a forest and to boosted trees, when a fifth of the training labels is wrong?
+"""What do more trees do to a forest and to boosted trees, when a fifth of the training labels is
+wrong?
 
-scikit-learn's breast cancer data, 60 % for training, a fifth of its labels flipped, test labels clean. Forests average the
-class probabilities of their first n trees; boosting is XGBoost with trees of depth 3, at a fast and a slow learning rate.
+scikit-learn's breast cancer data, 60 % for training, a fifth of its labels flipped, test labels
+clean. Forests average the class probabilities of their first n trees; boosting is XGBoost with
+trees of depth 3, at a fast and a slow learning rate.
 Columns are the test accuracy after n trees.
 
-Holds, as "more trees do not make a forest overfit" (153-24): the forest's mean accuracy with 300 trees is at most half a
-point below its best over all numbers of trees.
-Holds, as "boosting may overfit" (153-24): at the learning rate 0.3, mean accuracy with 300 trees is more than three points
-below its best over all numbers of trees.
+Holds, as "more trees do not make a forest overfit" (153-24): the forest's mean accuracy with 300
+trees is at most half a point below its best over all numbers of trees.
+Holds, as "boosting may overfit" (153-24): at the learning rate 0.3, mean accuracy with 300 trees is
+more than three points below its best over all numbers of trees.
 """
 
 import numpy as np
@@ -42,10 +44,5 @@ def run(case):
         settings = dict(max_depth=3, learning_rate=float(setting), random_state=seed)
         model = XGBClassifier(n_estimators=300, n_jobs=1, **settings)
         model.fit(X_train, y_train)
-        scores = [
-            model.predict_proba(X_test, iteration_range=(0, n))[:, 1] for n in TREES
-        ]
-    return {
-        f"n_{n}": float(((score > 0.5) == y_test).mean())
-        for n, score in zip(TREES, scores)
-    }
+        scores = [model.predict_proba(X_test, iteration_range=(0, n))[:, 1] for n in TREES]
+    return {f"n_{n}": float(((score > 0.5) == y_test).mean()) for n, score in zip(TREES, scores)}

@@ -1,11 +1,13 @@
 """How many photographs does it take, and what does colour add?
 
-Road-sign scenes (make_signs.py) with the sign anywhere; the chapter's network with global pooling, 600 updates of 32 scenes
-whatever the number of different scenes; accuracy on 1,000 test scenes, which share neither a sign nor a part of a photograph
-with the training. "gray" is the mean of the three channels, "no red" keeps green and blue.
+Road-sign scenes (make_signs.py) with the sign anywhere; the chapter's network with global pooling,
+600 updates of 32 scenes whatever the number of different scenes; accuracy on 1,000 test scenes,
+which share neither a sign nor a part of a photograph with the training. "gray" is the mean of the
+three channels, "no red" keeps green and blue.
 
-Holds: "each doubling buys less" if the mean gain over 10 seeds from 100 to 400 scenes is more than twice that from 400 to
-1,600; "colour helps" if colour beats gray in at least 9 of 10 seeds at 400 scenes.
+Holds: "each doubling buys less" if the mean gain over 10 seeds from 100 to 400 scenes is more than
+twice that from 400 to 1,600; "colour helps" if colour beats gray in at least 9 of 10 seeds at 400
+scenes.
 """
 
 from pathlib import Path
@@ -32,11 +34,7 @@ DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 def draw(part, n, rng):
     """Return n scenes and their kinds from the training or the test part of signs.npz."""
     return scenes(
-        DATA[f"signs_{part}"],
-        DATA[f"kinds_{part}"],
-        DATA[f"backgrounds_{part}"],
-        n,
-        rng,
+        DATA[f"signs_{part}"], DATA[f"kinds_{part}"], DATA[f"backgrounds_{part}"], n, rng
     )[:2]
 
 
@@ -48,7 +46,7 @@ def keep(channels, X):
 
 
 def network(n_channels):
-    """Return the chapter's network: three convolutions, two poolings, global pooling, five logits."""
+    """Return the chapter's network: three convolutions, global pooling, five logits."""
     return keras.Sequential(
         [
             keras.Input((32, 32, n_channels)),

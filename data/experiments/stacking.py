@@ -1,16 +1,18 @@
-"""Does a combination of different models beat the best of them, and must a stack see out-of-fold predictions?
+"""Does a combination of different models beat the best of them, and must a stack see out-of-fold
+predictions?
 
-scikit-learn's digits, 400 for training, the rest for testing. The base models are a logistic regression, a forest, nearest
-neighbours and a tree. They are combined by majority vote, by the average of their probabilities, and by stacking: a
-logistic regression over their probabilities, made by five-fold cross-validation ("stacked") or on the very rows they were
-trained on ("stacked_in_sample"). Columns are test accuracies.
+scikit-learn's digits, 400 for training, the rest for testing. The base models are a logistic
+regression, a forest, nearest neighbours and a tree. They are combined by majority vote, by the
+average of their probabilities, and by stacking: a logistic regression over their probabilities,
+made by five-fold cross-validation ("stacked") or on the very rows they were trained on
+("stacked_in_sample"). Columns are test accuracies.
 
-Holds, as "stacking joins different models to advantage" (153-21): the stack is ahead of the best base model of its own split
-in at least 15 of 20 splits.
-Holds, as "the final estimator must see out-of-fold predictions" (153-21): the stack is ahead of the one trained in sample
-in at least 15 of 20 splits.
-Holds, as "an ensemble beats every single model" (153-01): vote and average are both ahead of the best base model of their
-split in at least 15 of 20 splits.
+Holds, as "stacking joins different models to advantage" (153-21): the stack is ahead of the best
+base model of its own split in at least 15 of 20 splits.
+Holds, as "the final estimator must see out-of-fold predictions" (153-21): the stack is ahead of the
+one trained in sample in at least 15 of 20 splits.
+Holds, as "an ensemble beats every single model" (153-01): vote and average are both ahead of the
+best base model of their split in at least 15 of 20 splits.
 """
 
 import numpy as np

@@ -1,12 +1,14 @@
-"""How does XGBoost's average precision on the card transactions depend on eta and num_round together?
+"""How does XGBoost's average precision on the card transactions depend on eta and num_round
+together?
 
-Each seed trains on the days 1 to 50 of a random four fifths of the customers, with max_depth 3 and one of 25 values of eta from
-0.003 to 1, and is measured on days 51 to 70 of all customers after 20 numbers of rounds from 10 to 600, both evenly spaced on a
-logarithmic scale: the columns are named by the rounds.
+Each seed trains on the days 1 to 50 of a random four fifths of the customers, with max_depth 3 and
+one of 25 values of eta from 0.003 to 1, and is measured on days 51 to 70 of all customers after 20
+numbers of rounds from 10 to 600, both evenly spaced on a logarithmic scale: the columns are named
+by the rounds.
 
 Written before the first run:
-Holds, as "the two cannot be chosen one at a time": in the mean over the seeds, the best eta at the fewest rounds is at least ten
-times the best eta at the most rounds.
+Holds, as "the two cannot be chosen one at a time": in the mean over the seeds, the best eta at the
+fewest rounds is at least ten times the best eta at the most rounds.
 """
 
 import numpy as np

@@ -1,14 +1,18 @@
-"""How much too good does a result look whose threshold was chosen on the data that it is reported on?
+"""How much too good does a result look whose threshold was chosen on the data that it is reported
+on?
 
-Simulated card transactions (make_transactions.py), one world a seed: boosted trees (200 of depth 3) trained on days 1 to 50. The
-threshold with the lowest cost (a miss 200 euros, a false alarm 10), or the highest F1, is chosen on the first 5, 10 or 20 days
-of the test period (days 71 to 90), or on as many days from day 51. "Claimed" is what the former gives on the very test days it
-was chosen on, "honest" what the latter gives there. "Later" is what either gives on days 71 to 90 of three other worlds, with other
-customers and other thieves of the same kinds: what comes after the report. Costs are euros per transaction.
+Simulated card transactions (make_transactions.py), one world a seed: boosted trees (200 of depth 3)
+trained on days 1 to 50. The threshold with the lowest cost (a miss 200 euros, a false alarm 10), or
+the highest F1, is chosen on the first 5, 10 or 20 days of the test period (days 71 to 90), or on as
+many days from day 51. "Claimed" is what the former gives on the very test days it was chosen on,
+"honest" what the latter gives there. "Later" is what either gives on days 71 to 90 of three other
+worlds, with other customers and other thieves of the same kinds: what comes after the report. Costs
+are euros per transaction.
 
-Holds, as "choosing the threshold on the test data flatters", over 40 worlds: for 5, 10 and 20 days the mean cost later is above the
-mean cost claimed by more than twice the standard error of the difference, and the gap is wider for 5 days than for 20; the mean
-honest cost, from 20 days, differs from what that threshold costs later by less than twice the standard error of their difference.
+Holds, as "choosing the threshold on the test data flatters", over 40 worlds: for 5, 10 and 20 days
+the mean cost later is above the mean cost claimed by more than twice the standard error of the
+difference, and the gap is wider for 5 days than for 20; the mean honest cost, from 20 days, differs
+from what that threshold costs later by less than twice the standard error of their difference.
 """
 
 import numpy as np
@@ -58,9 +62,7 @@ def run(case):
     validation = (day > 50) & (day <= 50 + case["days"])
     others = [world(1000 + 3 * case["seed"] + n) for n in range(3)]
     later_y = np.concatenate([y[day > 70] for _, y, day in others])
-    later_score = np.concatenate(
-        [model.predict_proba(X[day > 70])[:, 1] for X, _, day in others]
-    )
+    later_score = np.concatenate([model.predict_proba(X[day > 70])[:, 1] for X, _, day in others])
     row = {"frauds": int(y[test].sum())}
     for n, (name, best) in enumerate([("cost", np.argmin), ("f1", np.argmax)]):
         for where, part in [("test", test), ("validation", validation)]:

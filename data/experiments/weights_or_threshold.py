@@ -1,16 +1,19 @@
 """Does weighting the rare class in training do more than moving the threshold does?
 
-Simulated card transactions (make_transactions.py), one world a seed: train on days 1 to 50, choose on days 51 to 70, test on
-days 71 to 90. A logistic regression and boosted trees (200 trees of depth 3), each without weights and with frauds weighted
-by the number of honest payments per fraud, as class_weight="balanced" or scale_pos_weight do. A miss costs 200 euros, an
-alert 10. "Saved" is the share of the test frauds' cost that is left after paying for alerts and misses: at the threshold
-0.5, at the rule's 1/21, at the threshold that was cheapest on the validation days, and at 1/21 after the scores were mapped
-to probabilities on the validation days (Platt). A caught fraud is counted as free.
+Simulated card transactions (make_transactions.py), one world a seed: train on days 1 to 50, choose
+on days 51 to 70, test on days 71 to 90. A logistic regression and boosted trees (200 trees of depth
+3), each without weights and with frauds weighted by the number of honest payments per fraud, as
+class_weight="balanced" or scale_pos_weight do. A miss costs 200 euros, an alert 10. "Saved" is the
+share of the test frauds' cost that is left after paying for alerts and misses: at the threshold
+0.5, at the rule's 1/21, at the threshold that was cheapest on the validation days, and at 1/21
+after the scores were mapped to probabilities on the validation days (Platt). A caught fraud is
+counted as free.
 
-Holds, as "weights do what a threshold does, and spoil the probabilities", for both learners over 24 worlds: weighting changes
-the mean AUC by less than 0.01 and the mean average precision by less than 0.03; the mean of frauds expected by the model per
-fraud seen is between 0.7 and 1.3 without weights and above 3 with them; and with a threshold from the validation days the mean
-share saved differs by less than 0.03.
+Holds, as "weights do what a threshold does, and spoil the probabilities", for both learners over 24
+worlds: weighting changes the mean AUC by less than 0.01 and the mean average precision by less than
+0.03; the mean of frauds expected by the model per fraud seen is between 0.7 and 1.3 without weights
+and above 3 with them; and with a threshold from the validation days the mean share saved differs by
+less than 0.03.
 """
 
 import numpy as np
@@ -18,12 +21,7 @@ import pandas as pd
 from make_transactions import make
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    log_loss,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
@@ -64,7 +62,9 @@ def learner(name, weight):
 
 
 def cost(y, score, threshold):
-    """Return what misses and false alarms cost in euros if scores from the threshold up are flagged."""
+    """Return what misses and false alarms cost in euros if scores from the threshold up are
+    flagged.
+    """
     flagged = score >= threshold
     return MISS * np.sum(~flagged & (y == 1)) + ALARM * np.sum(flagged & (y == 0))
 
