@@ -1,7 +1,5 @@
-"""What the tests share: the notebooks, their cells and a way to plant a fault in a copy."""
+"""What the tests share: the notebooks, their cells, the claims, and the parts of a page."""
 
-import copy
-import re
 from pathlib import Path
 
 import nbformat
@@ -30,9 +28,19 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
+def course(cell):
+    """Return what a cell's metadata holds under the key of the course, a dict."""
+    return cell.metadata.get("course", {})
+
+
 def code_cells(notebook):
     """Return the code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def questions(notebook):
+    """Return the question cells of a notebook."""
+    return [cell for cell in notebook.cells if "question" in tags(cell)]
 
 
 def markdown(notebook):
@@ -40,21 +48,61 @@ def markdown(notebook):
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
+def sections(notebook):
+    """Return a list of (heading, cells): what stands before the first second-level heading, under
+    the heading "", and each section.
+    """
+    found = [("", [])]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            found.append((cell.source.partition("\n")[0][3:], []))
+        found[-1][1].append(cell)
+    return found
+
+
 def section(notebook, heading):
     """Return the Markdown below a second-level heading, up to the next one, or ""."""
-    found = re.search(
-        rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", markdown(notebook), re.M | re.S
+    text = [
+        cell.source
+        for name, cells in sections(notebook)
+        for cell in cells
+        if name == heading and cell.cell_type == "markdown"
+    ]
+    return "\n\n".join(text).removeprefix(f"## {heading}")
+
+
+def before_exercises(notebook):
+    """Return the cells before the exercises."""
+    cells = []
+    for heading, inside in sections(notebook):
+        if heading == "Exercises":
+            break
+        cells += inside
+    return cells
+
+
+def draws(cell):
+    """Return whether a code cell shows a picture."""
+    return any("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def printed(cell):
+    """Return the text that a code cell shows: streams and plain results, joined."""
+    return "\n".join(
+        output.get("text", "") + output.get("data", {}).get("text/plain", "")
+        for output in cell.outputs
     )
-    return found.group(1) if found else ""
 
 
-def changed(notebook, change):
-    """Return a deep copy of a notebook after change(copy) has been called."""
-    other = copy.deepcopy(notebook)
-    change(other)
-    return other
+def claims(folder=ROOT / "data" / "claims"):
+    """Return {number of a chapter: its claims, a list of dicts}, from one file a chapter."""
+    return {
+        path.stem.replace("_", "."): yaml.safe_load(path.read_text(encoding="utf8"))
+        for path in sorted(folder.glob("*.yaml"))
+    }
 
 
-def claims():
-    """Return the claims ledger, a list of dicts."""
-    return yaml.safe_load((ROOT / "data" / "claims.yaml").read_text(encoding="utf8"))
+def skills():
+    """Return the skills of the exam, {number: dict}."""
+    text = (ROOT / "data" / "exam.yaml").read_text(encoding="utf8")
+    return {str(skill["skill"]): skill for skill in yaml.safe_load(text)["skills"]}

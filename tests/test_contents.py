@@ -1,15 +1,30 @@
 """The table of contents, the files, the titles and the landing page agree; each of the 25 lectures
-stands there once.
+stands there once; and a chapter that exists is linked wherever it is named.
 """
 
 import re
 
 import pytest
 import yaml
-from notebooks import CHAPTERS, ROOT, number, read
+from notebooks import CHAPTERS, NOTEBOOKS, ROOT, markdown, number, read
 
 LECTURES = [str(n) for n in range(141, 166)]
-COMPANIONS = ["141.1", "145.1", "145.2", "151.1", "156.1"]
+NUMBER = r"\d{3}(?:\.\d)?"
+LISTED = re.compile(rf"^- (?:\[({NUMBER}) (.+?)\]\((.+?)\)|({NUMBER}) (.+?) \(planned\))", re.M)
+NAMED = re.compile(rf"\b[Cc]hapters? ({NUMBER})|\(({NUMBER})\)")
+
+
+def title(path):
+    """Return the H1 of a notebook or Markdown page."""
+    notebook = path.suffix == ".ipynb"
+    text = read(path).cells[0].source if notebook else path.read_text(encoding="utf8")
+    return re.match(r"# (.+)", text).group(1)
+
+
+def written():
+    """Return {number: (title without the number, address from the landing page)}."""
+    titles = {number(path): title(path).partition(". ")[2] for path in CHAPTERS}
+    return {number(path): (titles[number(path)], f"chapters/{path.name}") for path in CHAPTERS}
 
 
 def in_toc():
@@ -18,47 +33,33 @@ def in_toc():
     return [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
 
 
-def title(path):
-    """Return the H1 of a notebook or Markdown page."""
-    text = (
-        read(path).cells[0].source if path.suffix == ".ipynb" else path.read_text(encoding="utf8")
-    )
-    return re.match(r"# (.+)", text).group(1)
+def landing(intro, written):
+    """Yield what is wrong with the landing page's list of chapters."""
+    rows = [(a or d, b or e, link) for a, b, link, d, e in LISTED.findall(intro)]
+    numbers = [n for n, *_ in rows]
+    for n in sorted({n for n in numbers if numbers.count(n) > 1}):
+        yield f"{n} stands twice"
+    for n in sorted({*LECTURES, *written} - set(numbers)):
+        yield f"{n} is missing"
+    for n in sorted(set(numbers) - {*LECTURES, *written}):
+        if n.partition(".")[0] not in LECTURES:
+            yield f"{n} is no lecture of the course"
+    for n, name, link in rows:
+        if n in written and not link:
+            yield f"{n} is written and listed as planned"
+        elif n in written and (name, link) != written[n]:
+            yield f"{n} is listed as {name} at {link}"
+        elif link and n not in written:
+            yield f"{n} is not written and listed as if it were"
 
 
-def listing(intro):
-    """Return {number: (title, link or None)} from the landing page, and a list of numbers that
-    stand there twice.
-    """
-    rows = re.findall(
-        r"^- (?:\[(\d{3}(?:\.\d)?)\.? (.+?)\]\((.+?)\)|(\d{3}(?:\.\d)?)\.? (.+?) \(planned\))$",
-        intro,
-        re.M,
-    )
-    found = [(a or d, b or e, link or None) for a, b, link, d, e in rows]
-    numbers = [n for n, *_ in found]
-    return {n: (name, link) for n, name, link in found}, sorted(
-        {n for n in numbers if numbers.count(n) > 1}
-    )
-
-
-def landing(intro):
-    """Return a list of problems with the landing page's list of chapters."""
-    listed, twice = listing(intro)
-    problems = [f"{n} stands twice" for n in twice]
-    if sorted(listed) != sorted(LECTURES + COMPANIONS):
-        problems.append(f"missing or unknown: {sorted(set(listed) ^ set(LECTURES + COMPANIONS))}")
-    written = {number(path): path for path in CHAPTERS}
-    for n, (name, link) in listed.items():
-        if (n in written) != (link is not None):
-            problems.append(
-                f"{n} is {'' if n in written else 'not '}written and listed as the other"
-            )
-        if n in written and (
-            f"{n}. {name}" != title(written[n]) or (ROOT / link).resolve() != written[n]
-        ):
-            problems.append(f"{n} has another title or place than on the landing page")
-    return problems
+def unlinked(text, numbers, own=None):
+    """Yield the chapters that a Markdown text names without a link, of those that exist."""
+    text = re.sub(r"\[[^\]]*\]\([^)]*\)|<summary>.*?</summary>|`[^`]*`", "", text, flags=re.S)
+    for found in NAMED.finditer(text):
+        n = found[1] or found[2]
+        if n in numbers and n != own:
+            yield f"chapter {n} is named without a link: {found.group()}"
 
 
 def test_toc_and_files_agree():
@@ -71,6 +72,12 @@ def test_toc_and_files_agree():
     assert [name for name in in_toc() if name.startswith("chapters")] == files
 
 
+def test_claims_files_belong_to_listed_chapters():
+    listed = {row[0] or row[3] for row in LISTED.findall((ROOT / "intro.md").read_text("utf8"))}
+    files = {path.stem.replace("_", ".") for path in (ROOT / "data/claims").glob("*.yaml")}
+    assert files <= listed
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_titles_and_file_names_agree(path):
     name = re.sub(r"[^a-z0-9]+", "_", title(path).lower()).strip("_")
@@ -78,18 +85,55 @@ def test_titles_and_file_names_agree(path):
 
 
 def test_landing_page():
-    assert landing((ROOT / "intro.md").read_text(encoding="utf8")) == []
+    assert list(landing((ROOT / "intro.md").read_text(encoding="utf8"), written())) == []
+
+
+PAGES = NOTEBOOKS + sorted((ROOT / "reference").glob("*.md")) + [ROOT / "intro.md"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_chapters_are_linked_where_they_are_named(path):
+    notebook = path.suffix == ".ipynb"
+    text = markdown(read(path)) if notebook else path.read_text(encoding="utf8")
+    own = number(path) if path in CHAPTERS else None
+    assert list(unlinked(text, set(written()), own)) == []
+
+
+LIST = "\n".join(f"- {n} Name (planned)" for n in LECTURES)
+SMALL = {"144": ("Name", "chapters/144_name.ipynb")}
+ROW = "- [144 Name](chapters/144_name.ipynb)"
 
 
 @pytest.mark.parametrize(
-    "old, new",
+    "old, new, sentence",
     [
-        ("165 Elastic", "164 Elastic"),
-        (" (planned)", ""),
-        ("Convolutional neural", "Convoluted neural"),
+        ("- 165 Name (planned)", "", "165 is missing"),
+        ("- 165", "- 165 Name (planned)\n- 165", "165 stands twice"),
+        ("- 165", "- 166 Name (planned)\n- 165", "166 is no lecture of the course"),
+        (ROW, "- 144 Name (planned)", "144 is written and listed as planned"),
+        ("[144 Name]", "[144 Nam]", "144 is listed as Nam at chapters/144_name.ipynb"),
+        (
+            "- 145 Name (planned)",
+            "- [145 Name](chapters/145_name.ipynb)",
+            "145 is not written and listed as if it were",
+        ),
     ],
 )
-def test_a_wrong_landing_page_is_rejected(old, new):
-    intro = (ROOT / "intro.md").read_text(encoding="utf8")
-    assert old in intro
-    assert landing(intro.replace(old, new, 1)) != []
+def test_a_wrong_landing_page_is_rejected(old, new, sentence):
+    intro = LIST.replace("- 144 Name (planned)", ROW)
+    assert list(landing(intro, SMALL)) == [] and old in intro
+    assert list(landing(intro.replace(old, new, 1), SMALL)) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "text, sentences",
+    [
+        ("as chapter 144 shows", ["chapter 144 is named without a link: chapter 144"]),
+        ("what a filter is (144)", ["chapter 144 is named without a link: (144)"]),
+        ("[chapter 144](144_name.ipynb), `(144)`, chapter 145, 144 images", []),
+        ("<summary><b>Recall (144).</b> What?</summary>", []),
+    ],
+)
+def test_a_chapter_that_is_not_linked_is_found(text, sentences):
+    assert list(unlinked(text, {"144"})) == sentences
+    assert list(unlinked(text, {"144"}, own="144")) == []

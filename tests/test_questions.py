@@ -4,17 +4,14 @@ import re
 from collections import Counter
 
 import pytest
-from notebooks import CHAPTERS, ROOT, changed, number, read, tags
+import small
+from notebooks import CHAPTERS, course, number, questions, read, skills, tags
 
-FEWEST = {"151": 14, "141": 6, "157": 6, "159": 6, "160": 6}
+FEWEST = {"151": 14, "141": 8, "157": 8, "159": 8, "160": 8}  # of a lecture and its companions
+OTHERWISE = 12
 OPTION = re.compile(
     r"<details><summary>([A-F])\. (.+?)</summary>\n\n([✔✘]) (.+?)\n\n</details>", re.S
 )
-
-
-def questions(notebook):
-    """Return the question cells of a notebook."""
-    return [cell for cell in notebook.cells if "question" in tags(cell)]
 
 
 def options(cell):
@@ -23,126 +20,174 @@ def options(cell):
 
 
 def key(cell):
-    """Return the letters of the right options."""
+    """Return the letters of the options that are marked right."""
     return "".join(letter for letter, _, mark, _ in options(cell) if mark == "✔")
 
 
-def one_question(cell):
-    """Return a list of problems with a single question."""
-    found, problems = options(cell), []
-    if len(found) < 4 or len(found) != cell.source.count("<details"):
-        problems.append("fewer than four options, or an option that is not in the usual form")
+def one_question(cell, known):
+    """Yield what is wrong with a single question; known are the skills of the exam."""
+    found, stated = options(cell), course(cell).get("key")
+    if len(found) < 4:
+        yield f"{cell.id} has {len(found)} options in the usual form, not four or more"
+    if len(found) != cell.source.count("<details"):
+        yield f"{cell.id} has an option that is not in the usual form"
     if "".join(letter for letter, *_ in found) != "ABCDEF"[: len(found)]:
-        problems.append("the options are not lettered in order")
-    if len(key(cell)) != (2 if "TWO" in cell.source.split("<details")[0] else 1):
-        problems.append(f"the key is {key(cell) or 'empty'}")
+        yield f"the options of {cell.id} are not lettered in order"
+    if key(cell) != stated:
+        yield f"the marks of {cell.id} say {key(cell) or 'nothing'}, its metadata say {stated}"
+    wanted = 2 if "TWO" in cell.source.partition("<details")[0] else 1
+    if len(stated or "") != wanted:
+        yield f"{cell.id} asks for {wanted} and has the key {stated}"
     if any(len(explanation.split()) < 5 for *_, explanation in found):
-        problems.append("an option without an explanation")
-    skills = [tag for tag in tags(cell) if tag.startswith("skill-")]
-    if len(skills) != 1 or not (skills[0] == "skill-none" or skills[0][6:] in exam_map()):
-        problems.append(f"the skills {skills} are not one skill of the exam map")
-    return problems
+        yield f"{cell.id} has an option without an explanation"
+    named = [tag[6:] for tag in tags(cell) if tag.startswith("skill-")]
+    if len(named) != 1 or named[0] not in {"none", *known}:
+        yield f"{cell.id} has the skills {named}, not one of the exam's or none"
+    if "numeric" in course(cell):
+        computed = eval(f"f{course(cell)['numeric']!r}")
+        right = [text for _, text, mark, _ in found if mark == "✔"]
+        if right != [computed]:
+            yield f"the numeric key of {cell.id} is {computed}"
 
 
-def exam_map():
-    """Return the text of the exam map."""
-    return (ROOT / "reference" / "exam_map.md").read_text(encoding="utf8")
+def together(notebook):
+    """Yield what is wrong with the questions of a chapter taken together."""
+    cells = questions(notebook)
+    titles = [cell.source.partition(".**")[0] for cell in cells]
+    if titles != [f"**Question {n}" for n in range(1, len(cells) + 1)]:
+        yield "the questions are not numbered in order"
+    letters = Counter("".join(course(cell).get("key", "") for cell in cells))
+    most = max(letters.values(), default=0)
+    if cells and (len(letters) < 4 or most > sum(letters.values()) / 2):
+        yield f"the keys are not spread: {', '.join(sorted(letters.elements()))}"
+    longest = [max(options(cell), key=lambda option: len(option[1])) for cell in cells]
+    right = sum(mark == "✔" for _, _, mark, _ in longest)
+    if right > 0.6 * len(cells):
+        yield f"the longest option is right in {right} of {len(cells)} questions"
 
 
-def all_questions(chapter, notebook):
-    """Return a list of problems with the questions of a chapter taken together."""
-    cells, problems = questions(notebook), []
-    if len(cells) < FEWEST.get(chapter, 10):
-        problems.append(f"only {len(cells)} questions")
-    if [cell.source.split(".**")[0] for cell in cells] != [
-        f"**Question {n}" for n in range(1, len(cells) + 1)
-    ]:
-        problems.append("the questions are not numbered in order")
-    letters = Counter("".join(key(cell) for cell in cells))
-    if len(letters) < 4 or max(letters.values()) > sum(letters.values()) / 2:
-        problems.append(f"the keys are not spread: {dict(letters)}")
-    longest = [max(options(cell), key=lambda option: len(option[1]))[2] == "✔" for cell in cells]
-    if sum(longest) > 0.6 * len(cells):
-        problems.append(f"the longest option is right in {sum(longest)} of {len(cells)} questions")
-    return problems
+def enough(counts):
+    """Yield lectures with too few questions; counts is {number of a chapter: its questions}."""
+    for lecture in counts:
+        wanted = FEWEST.get(lecture, OTHERWISE)
+        n = sum(count for other, count in counts.items() if other.partition(".")[0] == lecture)
+        if "." not in lecture and n < wanted:
+            yield f"{n} questions in {lecture} and its companions, not {wanted} or more"
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_questions(path):
-    notebook = read(path)
-    assert {cell.id: one_question(cell) for cell in questions(notebook) if one_question(cell)} == {}
-    assert all_questions(number(path), notebook) == []
+    notebook, known = read(path), skills()
+    problems = [problem for cell in questions(notebook) for problem in one_question(cell, known)]
+    assert problems + list(together(notebook)) == []
 
 
-# chapter and question number: the key, computed here from its definition
-tp, fp, fn = 30, 10, 30
-NUMERIC = {
-    ("141.1", 4): f"{600 * 2 * 0.36 / 3600:.2f} dollars",
-    ("144", 1): f"It stays {32 * (5 * 5 * 3 + 1):,}.",
-    ("144", 4): f"{8 * (3 * 3 * 16 + 1):,}",
-    ("144", 5): f"{1 + 3 * (3 - 1)} pixels",
-    ("151", 1): f"{0.05 * 0.95 / (0.05 * 0.95 + 0.95 * 0.05):.2f}",
-    ("151", 5): f"Recall {60 / 100:.2f}, precision {60 / 80:.2f}",
-    ("151", 6): f"{2 * tp / (2 * tp + fp + fn):.2f}",
-    ("151", 7): f"{(0.9 + 0.9) / 2:.2f} and {0.009 / (0.009 + 0.099):.2f}",
-    ("144", 7): f"{(10 - 3) // 3 + 1} × {(10 - 3) // 3 + 1}",
-    ("151.1", 1): f"{50 / (50 + 450):.2f}",
-    ("151.1", 4): f"{10 * 300 + 100 * 15:,} euros",
-    ("151.1", 5): f"{((1 - 0.9) ** 2 + 0.2**2 + (1 - 0.4) ** 2) / 3:.3f}",
-    ("153", 2): f"{(1 - 0.2) / 0.2:.0f}",
-    ("154", 1): f"{3**5 - 3**4}",
-    ("154", 4): f"About {(0.01 - 0.0001) / (1 - 0.0001):.2f}",
-    ("153", 4): f"{1000 * (1 - 0.999**1000):.0f}",
-    ("163", 1): f"{(3000 * 2 + 1000 * 4) / 4000:.1f}",
-    ("163", 2): f"{2 * 15 / 16 * 500e6 * 2 / 1e9:.2f}",
-    ("163", 9): f"{0.8 / (0.8 / 4 + 0.2):.1f} times",
-}
+def test_every_lecture_has_enough_questions():
+    assert list(enough({number(path): len(questions(read(path))) for path in CHAPTERS})) == []
 
 
-@pytest.mark.parametrize("where", NUMERIC)
-def test_numeric_keys(where):
-    chapter, n = where
-    notebook = read(next(path for path in CHAPTERS if number(path) == chapter))
-    right = [text for _, text, mark, _ in options(questions(notebook)[n - 1]) if mark == "✔"]
-    assert right == [NUMERIC[where]]
+def test_the_small_questions_pass():
+    notebook = small.chapter()
+    assert [p for cell in questions(notebook) for p in one_question(cell, skills())] == []
+    assert list(together(notebook)) == []
 
 
-def first_question(change):
-    """Return the first question of the first chapter after a change to a copy."""
+def replaced(old, new):
+    """Return a function that replaces text in a question, which must be there, once."""
 
-    def apply(notebook):
-        cell = questions(notebook)[0]
-        cell.source = change(cell.source)
+    def apply(cell):
+        assert old in cell.source
+        cell.source = cell.source.replace(old, new, 1)
 
-    return questions(changed(read(CHAPTERS[0]), apply))[0]
+    return apply
+
+
+def described(**metadata):
+    """Return a function that gives a question other metadata."""
+    return lambda cell: cell.metadata.update(metadata)
+
+
+def three_options(cell):
+    cell.source = cell.source[: cell.source.index("<details><summary>D.")]
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "fault, sentence",
     [
-        lambda s: s.replace("✘", "✔", 1),
-        lambda s: s.replace("✔", "✘"),
-        lambda s: s.replace("<summary>C.", "<summary>D."),
-        lambda s: re.sub(r"✘ .+", "✘ No.", s, count=1),
-        lambda s: s[: s.index("<details><summary>D.")],
+        (three_options, "q-1 has 3 options in the usual form, not four or more"),
+        (
+            lambda cell: cell.update(source=cell.source + "\n\n<details>E</details>"),
+            "q-1 has an option that is not in the usual form",
+        ),
+        (replaced("<summary>C.", "<summary>D."), "the options of q-1 are not lettered in order"),
+        (replaced("✘", "✔"), "the marks of q-1 say AB, its metadata say B"),
+        (replaced("✔", "✘"), "the marks of q-1 say nothing, its metadata say B"),
+        (described(course={"key": "C"}), "the marks of q-1 say B, its metadata say C"),
+        (replaced("Which", "Which TWO"), "q-1 asks for 2 and has the key B"),
+        (
+            replaced("✘ It says so, and names what would change it.", "✘ No."),
+            "q-1 has an option without an explanation",
+        ),
+        (
+            described(tags=["question", "skill-9.9.9"]),
+            "q-1 has the skills ['9.9.9'], not one of the exam's or none",
+        ),
+        (described(tags=["question"]), "q-1 has the skills [], not one of the exam's or none"),
+        (
+            described(course={"key": "B", "numeric": "{1 / 4:.2f}"}),
+            "the numeric key of q-1 is 0.25",
+        ),
     ],
-    ids=["two keys", "no key", "wrong letter", "no explanation", "three options"],
 )
-def test_a_broken_question_is_rejected(fault):
-    assert one_question(first_question(lambda s: s)) == []
-    assert one_question(first_question(fault)) != []
+def test_a_broken_question_is_rejected(fault, sentence):
+    cell = small.cell(small.chapter(), "q-1")
+    fault(cell)
+    assert list(one_question(cell, skills())) == [sentence]
 
 
-def test_a_skill_that_is_not_in_the_exam_map_is_rejected():
-    cell = first_question(lambda s: s)
-    cell.metadata["tags"] = ["question", "skill-9.9.9"]
-    assert one_question(cell) != []
+def test_a_right_numeric_key_passes():
+    cell = small.cell(small.chapter(), "q-1")
+    cell.source = cell.source.replace("B. some option<", "B. 0.25<")
+    cell.metadata["course"] = {"key": "B", "numeric": "{1 / 4:.2f}"}
+    assert list(one_question(cell, skills())) == []
 
 
-def test_keys_that_are_all_alike_are_rejected():
-    def alike(notebook):
-        notebook.cells = [
-            cell for cell in notebook.cells if "question" not in tags(cell) or key(cell) == "D"
-        ]
+def one_letter(notebook):
+    for cell in questions(notebook):
+        cell.metadata["course"] = {"key": "B"}
 
-    assert all_questions("144", changed(read(CHAPTERS[0]), alike)) != []
+
+def long_keys(notebook):
+    for cell in questions(notebook):
+        for letter, text, mark, _ in options(cell):
+            if mark == "✔":
+                cell.source = cell.source.replace(
+                    f"{letter}. {text}<", f"{letter}. {text} of quite some length<"
+                )
+
+
+@pytest.mark.parametrize(
+    "fault, sentence",
+    [
+        (one_letter, f"the keys are not spread: {', '.join('B' * 12)}"),
+        (long_keys, "the longest option is right in 12 of 12 questions"),
+    ],
+)
+def test_questions_that_are_alike_are_rejected(fault, sentence):
+    notebook = small.chapter()
+    fault(notebook)
+    assert list(together(notebook)) == [sentence]
+
+
+def test_questions_out_of_order_are_rejected():
+    notebook = small.chapter()
+    notebook.cells.remove(small.cell(notebook, "q-5"))
+    assert list(together(notebook)) == ["the questions are not numbered in order"]
+
+
+def test_too_few_questions_are_rejected():
+    assert list(enough({"151": 8, "151.1": 6, "145": 12, "141.1": 3})) == []
+    assert list(enough({"151": 8, "151.1": 5})) == [
+        "13 questions in 151 and its companions, not 14 or more"
+    ]
+    assert list(enough({"144": 11})) == ["11 questions in 144 and its companions, not 12 or more"]

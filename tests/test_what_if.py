@@ -1,87 +1,92 @@
-"""The what-if cells do what their note says for other values of their constant."""
+"""The what-if cells do what their note says for other values of their constant.
+
+The metadata of such a cell hold `needs`, the ids of the cells that it needs, and `cases`: other
+first lines, each with what must be printed then.
+"""
 
 import nbformat
 import pytest
+import small
 from nbclient import NotebookClient
-from notebooks import CHAPTERS, code_cells, number, read, tags
+from notebooks import CHAPTERS, code_cells, course, read, tags
 
-# chapter: the cells that its what-if needs, the line with the constant, and other lines with what
-# must be printed then
-CASES = {
-    "141.1": (
-        [],
-        "DISCOUNT, LOST_HOURS = 0.6, 2",
-        {
-            "DISCOUNT, LOST_HOURS = 0.6, 14": "cheaper: True",
-            "DISCOUNT, LOST_HOURS = 0.6, 16": "cheaper: False",
-            "DISCOUNT, LOST_HOURS = 0.9, 20": "cheaper: True",
-        },
-    ),
-    "144": (
-        ["setup", "load", "scenes", "draw", "classic"],
-        "FROM, TO = 0, 17",
-        {"FROM, TO = 0, 6": "below 0.2: True", "FROM, TO = 0, 17": "above 0.8: True"},
-    ),
-    "151": (
-        [],
-        "prevalence, sensitivity, specificity = 0.01, 0.99, 0.99",
-        {
-            "prevalence, sensitivity, specificity = 0.01, 0.99, 0.999": "precision 0.91",
-            "prevalence, sensitivity, specificity = 0.01, 1, 0.99": "precision 0.50",
-        },
-    ),
-    "151.1": (
-        ["setup", "load", "models", "cost"],
-        "miss, alarm = 200, 10",
-        {
-            "miss, alarm = 20, 10": "twenty alerts a day: True",
-            "miss, alarm = 200, 10": "twenty alerts a day: True",
-            "miss, alarm = 2000, 10": "twenty alerts a day: False",
-        },
-    ),
-    "153": (
-        ["setup", "digits"],
-        "NOISE = 0.2",
-        {"NOISE = 0": "ahead: True", "NOISE = 0.1": "ahead: False"},
-    ),
-    "154": (
-        ["setup", "replay"],
-        "LOW, HIGH = 0.05, 0.5",
-        {"LOW, HIGH = 0.05, 0.5": "ahead: True", "LOW, HIGH = 0.2, 1": "ahead: False"},
-    ),
-    "163": (
-        [],
-        "DEVICES, GBIT = 8, 100",
-        {
-            "DEVICES, GBIT = 8, 25": "faster than one GPU: False",
-            "DEVICES, GBIT = 1024, 25": "faster than one GPU: False",
-            "DEVICES, GBIT = 8, 400": "each used to 67%",
-            "DEVICES, GBIT = 64, 400": "each used to 18%",
-        },
-    ),
-}
+WITH = [path for path in CHAPTERS if '"what-if"' in path.read_text(encoding="utf8")]
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def form(notebook):
+    """Yield what is wrong with what-if cells before any is run."""
+    cells = [cell for cell in code_cells(notebook) if "what-if" in tags(cell)]
+    if len(cells) > 1:
+        yield f"{len(cells)} what-if cells, not one"
+    for cell in cells:
+        cases, first = course(cell).get("cases", {}), cell.source.partition("\n")[0]
+        if len(cases) < 1 or len({first.partition(" =")[0], *map(constant, cases)}) > 1:
+            yield f"the cases of {cell.id} do not set {constant(first)}"
+        unknown = set(course(cell).get("needs", [])) - {one.id for one in notebook.cells}
+        if unknown:
+            yield f"{cell.id} needs {', '.join(sorted(unknown))}, which is no cell"
+
+
+def constant(line):
+    """Return the names that a line gives values to."""
+    return line.partition(" =")[0]
+
+
+def wrong(notebook, folder):
+    """Run a chapter's what-if with each of its other lines, in a kernel in this folder; return a
+    list of sentences about what is printed and should not be.
+    """
+    cell = next(cell for cell in code_cells(notebook) if "what-if" in tags(cell))
+    first, cases = cell.source.partition("\n")[0], course(cell)["cases"]
+    needed = [one for one in code_cells(notebook) if one.id in course(cell)["needs"]]
+    tried = [nbformat.v4.new_code_cell(cell.source.replace(first, line, 1)) for line in cases]
+    small_notebook = nbformat.v4.new_notebook(cells=needed + tried)
+    resources = {"metadata": {"path": folder}}
+    NotebookClient(
+        small_notebook, timeout=300, kernel_name="python3", resources=resources
+    ).execute()
+    sentences = []
+    for line, wanted, done in zip(cases, cases.values(), tried, strict=True):
+        told = "".join(one.text for one in done.outputs if one.get("name") == "stdout")
+        if wanted not in told:
+            sentences.append(f"with {line} it prints {told.strip()!r} and not {wanted}")
+    return sentences
+
+
+@pytest.mark.parametrize("path", WITH, ids=lambda path: path.stem)
 def test_what_if(path):
     notebook = read(path)
-    cells = [cell for cell in code_cells(notebook) if "what-if" in tags(cell)]
-    assert len(cells) == (number(path) in CASES)
-    if not cells:
-        return
-    needed, line, variants = CASES[number(path)]
-    assert cells[0].source.startswith(line)
-    small = nbformat.v4.new_notebook(
-        cells=[cell for cell in code_cells(notebook) if cell.id in needed]
-    )
-    small.cells += [
-        nbformat.v4.new_code_cell(cells[0].source.replace(line, other)) for other in variants
-    ]
-    NotebookClient(
-        small, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    ).execute()
-    for cell, wanted in zip(small.cells[-len(variants) :], variants.values(), strict=True):
-        printed = "".join(
-            output.get("text", "") for output in cell.outputs if output.get("name") == "stdout"
-        )
-        assert wanted in printed
+    assert list(form(notebook)) == []
+    assert wrong(notebook, path.parent) == []
+
+
+def two(notebook):
+    notebook.cells.append(small.cell(notebook, "what-if").copy())
+
+
+def described(**metadata):
+    """Return a function that gives the what-if cell other metadata."""
+    return lambda notebook: small.cell(notebook, "what-if").metadata.update(course=metadata)
+
+
+@pytest.mark.parametrize(
+    "fault, sentences",
+    [
+        (two, ["2 what-if cells, not one"]),
+        (described(needs=[], cases={"k = 3": "3"}), ["the cases of what-if do not set n"]),
+        (described(needs=[]), ["the cases of what-if do not set n"]),
+        (described(needs=["gone"], cases={"n = 3": "3"}), ["what-if needs gone, which is no cell"]),
+    ],
+)
+def test_a_what_if_of_another_form_is_rejected(fault, sentences):
+    notebook = small.chapter()
+    assert list(form(notebook)) == []
+    fault(notebook)
+    assert list(form(notebook)) == sentences
+
+
+def test_a_what_if_that_prints_something_else_is_rejected(tmp_path):
+    notebook = small.chapter()
+    cases = {"n = 3": "3", "n = 4": "5"}
+    small.cell(notebook, "what-if").metadata["course"] = {"needs": [], "cases": cases}
+    assert wrong(notebook, tmp_path) == ["with n = 4 it prints '4' and not 5"]

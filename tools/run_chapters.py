@@ -18,13 +18,13 @@ NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags", "mystnb", "jupyter"}
+CELL_METADATA = {"course", "jupyter", "mystnb", "tags"}
 
 
 def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
-    Cell ids stay. Code cells are counted 1..n, only tags, mystnb and jupyter metadata are kept,
+    Cell ids stay. Code cells are counted 1..n, only course, jupyter, mystnb and tags metadata are kept,
     pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
     JupyterLab but never nbval.
     """

@@ -1,0 +1,180 @@
+"""Every decimal, percentage and number of points in a chapter's text, boxes, tables, captions and
+alternative texts occurs in what a cell of its section holds or prints.
+
+The lead and the closing sections may name what any cell of the chapter shows. A number of p
+decimals occurs when some printed number is it after rounding to p decimals; a percentage or a
+number of points also when a printed share is. What has another source is listed in the metadata of
+its cell, `prose`, with the reason. Questions, predictions and the line of facts are left out: the
+first set cases of their own, the second guess, and the third is measured from outside.
+"""
+
+import re
+
+import pytest
+import small
+from notebooks import CHAPTERS, code_cells, course, printed, read, sections, tags
+from test_form import FACTS
+
+OF_THE_WHOLE = {"", "Facts for the exam", "Often said, checked", "Pitfalls", "Summary"}
+OF_THE_WHOLE |= {"Check yourself", "Further reading"}
+DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
+SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
+NUMBER = re.compile(f"(?P<share>{SHARE})|(?P<decimal>{DECIMAL})")
+CHAPTER = re.compile(r"1[4-6]\d\.\d")
+PRINTED = re.compile(r"\d[\d,]*\.?\d*(?:e-?\d+)?")
+PREDICT = re.compile(r"^> \*\*Predict.*?</details>(?!\s*<details)", re.M | re.S)
+WORDS = "two three four five six seven eight nine ten eleven twelve fifteen twenty thirty"
+SPELLED = re.compile(
+    rf"\b({'|'.join(WORDS.split())})(-\w+)? (?:\w+-)?(points?|percent|hundredths?|thousandths?)\b"
+    r"|\b(hundredths|thousandths)\b"
+)
+
+
+def values(text):
+    """Return the set of all numbers in a text."""
+    found = (number.strip(",").replace(",", "") for number in PRINTED.findall(text))
+    return {float(number) for number in found if number}
+
+
+def evidence(cells):
+    """Return the numbers that code cells hold and print, a what-if's other cases included."""
+    shown = [f"{cell.source}\n{printed(cell)}\n{course(cell).get('cases', '')}" for cell in cells]
+    return values("\n".join(shown))
+
+
+def plain(text):
+    """Return a Markdown text without addresses, code, formulas and tags."""
+    return re.sub(r"\]\([^)]*\)|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|<[^>]+>", " ", text, flags=re.S)
+
+
+def written(cell):
+    """Return what a cell says to its reader: its text, or caption and alternative texts."""
+    if cell.cell_type == "markdown":
+        return plain(PREDICT.sub("", FACTS.sub("", cell.source)))
+    mystnb = cell.metadata.get("mystnb", {})
+    caption, alt = mystnb.get("figure", {}).get("caption"), mystnb.get("image", {}).get("alt")
+    return "\n".join(filter(None, [caption, alt, *course(cell).get("alts", [])]))
+
+
+def occurs(number, is_share, known):
+    """Return whether a number, as written, is one of the known ones after rounding."""
+    places = len(number.partition(".")[2])
+    value, half = float(number.replace(",", "")), 0.5000001 * 10**-places
+    scales = (1, 100) if is_share else (1,)
+    return any(abs(value - scale * other) <= half for other in known for scale in scales)
+
+
+def unproven(notebook):
+    """Yield the numbers of the prose that nothing shows, and exceptions that nobody needs."""
+    everything = evidence(code_cells(notebook))
+    for heading, cells in sections(notebook):
+        local = evidence(cell for cell in cells if cell.cell_type == "code")
+        known = everything if heading in OF_THE_WHOLE else local
+        for cell in cells:
+            if "question" in tags(cell):
+                continue
+            needless = dict(course(cell).get("prose", {}))
+            for found in NUMBER.finditer(written(cell)):
+                number, is_share = found.group(), bool(found["share"])
+                if CHAPTER.fullmatch(number) or occurs(number, is_share, known):
+                    continue
+                if number in course(cell).get("prose", {}):
+                    needless.pop(number, None)
+                else:
+                    yield f"nothing in its section shows the {number} of cell {cell.id}"
+            for number in needless:
+                yield f"cell {cell.id} need not except {number}"
+
+
+def spelled(notebook):
+    """Yield results that are written in words, which no test can compare."""
+    for cell in notebook.cells:
+        if "question" not in tags(cell):
+            for found in SPELLED.finditer(written(cell)):
+                yield f"cell {cell.id} spells a result: {found.group()}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_prose(path):
+    notebook = read(path)
+    assert [*unproven(notebook), *spelled(notebook)] == []
+
+
+def says(cell_id, text):
+    """Return a function that adds text to a Markdown cell of a notebook."""
+
+    def apply(notebook):
+        small.cell(notebook, cell_id).source += f"\n{text}"
+
+    return apply
+
+
+def captioned(notebook):
+    small.cell(notebook, "draw-a").metadata.mystnb.figure.caption = "It reaches 0.79."
+
+
+def described(notebook):
+    small.cell(notebook, "draw-a").metadata.mystnb.image.alt = "A line that rises to 0.79"
+
+
+def needless(notebook):
+    small.cell(notebook, "one").metadata["course"] = {"prose": {"0.79": "read in a paper"}}
+
+
+@pytest.mark.parametrize(
+    "fault, sentence",
+    [
+        (says("one", "It is 0.79."), "nothing in its section shows the 0.79 of cell one"),
+        (says("one", "It is 0.51."), "nothing in its section shows the 0.51 of cell one"),
+        (says("one", "About 79 %."), "nothing in its section shows the 79 of cell one"),
+        (says("one", "By 7 points."), "nothing in its section shows the 7 of cell one"),
+        (says("one", "It has 1,234.5."), "nothing in its section shows the 1,234.5 of cell one"),
+        (says("summary", "It is 0.79."), "nothing in its section shows the 0.79 of cell summary"),
+        (
+            says("setup-text", "It is 0.5."),
+            "nothing in its section shows the 0.5 of cell setup-text",
+        ),
+        (says("box", "It is 0.79."), "nothing in its section shows the 0.79 of cell box"),
+        (captioned, "nothing in its section shows the 0.79 of cell draw-a"),
+        (described, "nothing in its section shows the 0.79 of cell draw-a"),
+        (needless, "cell one need not except 0.79"),
+    ],
+)
+def test_a_number_without_evidence_is_rejected(fault, sentence):
+    notebook = small.chapter()
+    assert list(unproven(notebook)) == []
+    fault(notebook)
+    assert list(unproven(notebook)) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.5, 0.50 or 50 %", "chapter 151.1", "`0.79`", "$p = 0.79$", "[x](y.md#0.79)", "50 points"],
+)
+def test_what_a_cell_shows_may_be_said(text):
+    notebook = small.chapter()
+    says("one", text)(notebook)
+    assert list(unproven(notebook)) == []
+
+
+def test_an_exception_is_listed():
+    notebook = small.chapter()
+    says("one", "It is 0.79.")(notebook)
+    needless(notebook)
+    assert list(unproven(notebook)) == []
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("It fell by four hundredths.", "four hundredths"),
+        ("It fell by four to five hundredths.", "five hundredths"),
+        ("It is twenty-five points better.", "twenty-five points"),
+        ("A matter of thousandths.", "thousandths"),
+    ],
+)
+def test_a_spelled_result_is_rejected(text, found):
+    notebook = small.chapter()
+    assert list(spelled(notebook)) == []
+    says("one", text)(notebook)
+    assert list(spelled(notebook)) == [f"cell one spells a result: {found}"]
