@@ -68,7 +68,9 @@ def chapter():
         text(f"# 142. A small chapter\n\nA lead.\n\n{facts}\n\n{recall}", "title"),
         text("## Setup", "setup-text"),
         code("import math", "setup"),
-        text("## One\n\n" + "word " * 1400 + "\n\nThe half is 0.50, or 50 %.", "one"),
+        text(
+            "## One\n\n" + "word " * 1400 + "\n\nThe half is 0.50, or 50 %.", "one", "skill-2.1.3"
+        ),
         code("x = 1 / 2\nprint(x)\nassert x < 1", "half", "claim-142-01", shows="0.5\n"),
         text('> **Claim 142-01: wrong.** *"More is more."* It is 0.5.', "box"),
         *(code("plt.plot([1, 2])", f"draw-{n}", "hide-input", figure=f"fig-{n}") for n in "abcd"),

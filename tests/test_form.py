@@ -215,6 +215,12 @@ def facts(notebook):
     for part in found["skills"].split("; "):
         if not SKILLS.fullmatch(part):
             yield f"no skills of the exam, named, indirect or background: {part}"
+    told = set(re.findall(r"\d\.\d\.\d+", found["skills"]))
+    tagged = {tag[6:] for cell in notebook.cells for tag in tags(cell) if tag.startswith("skill-")}
+    for skill in sorted(tagged - told - {"none"}):
+        yield f"a section or question serves {skill}, the line of facts does not name it"
+    for skill in sorted(told - tagged):
+        yield f"the line of facts names {skill}, which no section or question serves"
     if int(found["seconds"]) > 60 or float(found["memory"]) > 1.5:
         yield f"{found['seconds']} seconds and {found['memory']} GB are more than 60 and 1.5"
 
@@ -461,6 +467,16 @@ FAULTS = [
         facts,
         replaced("title", "2.1.3 background", "2.1.3"),
         "no skills of the exam, named, indirect or background: 2.1.3",
+    ),
+    (
+        facts,
+        replaced("title", "2.1.3 b", "2.1.3, 2.1.4 b"),
+        "the line of facts names 2.1.4, which no section or question serves",
+    ),
+    (
+        facts,
+        tagged("one", "skill-2.1.3", "skill-2.1.4"),
+        "a section or question serves 2.1.4, the line of facts does not name it",
     ),
     (
         facts,
