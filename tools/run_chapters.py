@@ -24,8 +24,8 @@ CELL_METADATA = {"course", "jupyter", "mystnb", "tags"}
 def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
-    Cell ids stay. Code cells are counted 1..n, only course, jupyter, mystnb and tags metadata are kept,
-    pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
+    Cell ids stay. Code cells are counted 1..n, only course, jupyter, mystnb and tags metadata are
+    kept, pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
     JupyterLab but never nbval.
     """
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
