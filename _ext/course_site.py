@@ -5,6 +5,7 @@ The notebooks hold plain Markdown only, so that they read well in JupyterLab; wh
 adds here.
 """
 
+import base64
 import importlib.util
 import json
 import os
@@ -112,6 +113,44 @@ def frame_questions(app, docname, source):
     source[0] = json.dumps(notebook)
 
 
+def describe_filmstrips(app, docname, source):
+    """Take caption and name from the cells tagged `filmstrip`, which would be given to every frame,
+    and keep them with the alternative texts for `build_filmstrips` (Sphinx event `source-read`).
+    """
+    path = str(app.env.doc2path(docname))
+    if not path.endswith(".ipynb") or '"filmstrip"' not in source[0]:
+        return
+    notebook = json.loads(source[0])
+    strips = []
+    for cell in notebook["cells"]:
+        if "filmstrip" in cell["metadata"].get("tags", []):
+            figure = cell["metadata"].get("mystnb", {}).pop("figure", {})
+            alts = cell["metadata"]["course"]["alts"]
+            strips.append((figure.get("name"), figure.get("caption", ""), alts))
+    app.env.metadata[docname]["filmstrips"] = strips
+    source[0] = json.dumps(notebook)
+
+
+def build_filmstrips(app, doctree):
+    """Mark the outputs of each filmstrip, give its frames their alternative texts and the whole its
+    caption and name (Sphinx event `doctree-read`).
+    """
+    strips = app.env.metadata[app.env.docname].pop("filmstrips", [])
+    cells = [
+        cell for cell in doctree.findall(nodes.container) if "tag_filmstrip" in cell["classes"]
+    ]
+    for cell, (name, caption, alts) in zip(cells, strips, strict=True):
+        output = next(
+            one for one in cell.findall(nodes.container) if "cell_output" in one["classes"]
+        )
+        output["classes"].append("filmstrip")
+        if name:
+            output["ids"].append(name)
+        for image, alt in zip(output.findall(nodes.image), alts, strict=True):
+            image["alt"] = alt
+        output += nodes.paragraph("", caption, classes=["filmstrip-caption"])
+
+
 def add_anchors(app, doctree):
     """Lets `[text](page.md#id)` reach every id of a page, and `-W` fail on an unknown one (event
     `doctree-read`).
@@ -153,6 +192,76 @@ def set_options(app, config):
                 "binderhub_url": "https://mybinder.org",
             },
         )
+
+
+def number(path):
+    """Return a chapter's number from its path: 145_1_transformers.ipynb is "145.1"."""
+    first, second = path.stem.split("_")[:2]
+    return f"{first}.{second}" if second.isdigit() else first
+
+
+def chapters(root):
+    """Return {number: notebook as a dict} of the chapters below the folder `root`."""
+    paths = (root / "chapters").glob("*.ipynb")
+    return {number(path): json.loads(path.read_text(encoding="utf8")) for path in paths}
+
+
+def counts(root):
+    """Return what the course has, {name: number}: chapters, questions, claims decided and all,
+    experiments and their runs.
+    """
+    notebooks = chapters(root)
+    cells = [cell for notebook in notebooks.values() for cell in notebook["cells"]]
+    claims = {
+        path.stem.replace("_", "."): path.read_text(encoding="utf8").count("- id: ")
+        for path in (root / "data/claims").glob("*.yaml")
+    }
+    tables = list((root / "data/experiments").glob("*.csv"))
+    return {
+        "chapters": len(notebooks),
+        "questions": sum("question" in cell["metadata"].get("tags", []) for cell in cells),
+        "decided": sum(n for chapter, n in claims.items() if chapter in notebooks),
+        "claims": sum(claims.values()),
+        "experiments": len(tables),
+        "runs": sum(len(path.read_text(encoding="utf8").splitlines()) - 1 for path in tables),
+    }
+
+
+def fill_in(app, docname, source):
+    """Fill the landing page's `[[name]]` with counts, and write the minutes behind the chapters of
+    its list (Sphinx event `source-read`). An unknown name raises KeyError.
+    """
+    if docname != "intro":
+        return
+    root = Path(app.srcdir)
+    numbers = counts(root)
+    text = source[0]
+    numbers["planned"] = text.count("(planned)") + numbers["chapters"]
+    text = re.sub(r"\[\[(\w+)\]\]", lambda found: f"{numbers[found[1]]:,}", text)
+    for n, notebook in chapters(root).items():
+        first = "".join(notebook["cells"][0]["source"])
+        minutes = re.search(r"^\*(\d+) minutes to read", first, re.M)
+        text = re.sub(rf"^(- \[{re.escape(n)} .+)$", rf"\1 · {minutes[1]} min", text, flags=re.M)
+    source[0] = text
+
+
+def copy_pictures(root, out):
+    """Write the figures that the landing page shows, `_images/fig-name.png`, into the folder `out`.
+
+    Raises ValueError for a name that no chapter's figure has.
+    """
+    wanted = set(re.findall(r"_images/(fig-[\w-]+)\.png", (root / "intro.md").read_text("utf8")))
+    for notebook in chapters(root).values():
+        for cell in notebook["cells"]:
+            name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+            if name in wanted:
+                data = [output.get("data", {}) for output in cell["outputs"]]
+                picture = next(one["image/png"] for one in data if "image/png" in one)
+                (out / "_images").mkdir(exist_ok=True)
+                (out / f"_images/{name}.png").write_bytes(base64.b64decode("".join(picture)))
+                wanted.remove(name)
+    if wanted:
+        raise ValueError(f"no chapter has the figure {', '.join(sorted(wanted))}")
 
 
 def copy_mathjax(static):
@@ -226,7 +335,9 @@ def finish(app, error):
     out = Path(app.outdir)
     static = out / "_static"
     copy_mathjax(static)
-    shutil.copy(HERE / "course.css", static)
+    for name in ("course.css", "course.js"):
+        shutil.copy(HERE / name, static)
+    copy_pictures(Path(app.srcdir), out)
     pack(Path(app.srcdir), out / "course.zip")
     # 1.5 MB on every page; the same icons come from the theme's font
     (static / "scripts/fontawesome.js").write_text("", encoding="utf8")
@@ -243,11 +354,15 @@ def finish(app, error):
 def setup(app):
     """Registers the extension with Sphinx."""
     app.add_css_file("course.css", priority=900)
+    app.add_js_file("course.js", loading_method="defer")
     app.add_transform(QuoteBoxes)
     app.add_transform(SummaryMath)
     app.add_transform(ClaimNumbers)
     app.connect("config-inited", set_options)
     app.connect("source-read", frame_questions)
+    app.connect("source-read", describe_filmstrips)
+    app.connect("source-read", fill_in)
+    app.connect("doctree-read", build_filmstrips)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -28,7 +28,7 @@ from notebooks import (
 from run_chapters import is_normalised, main, save
 
 TAGS = re.compile(
-    r"question|solution|what-if|filmstrip|hide-output|hide-cell|hide-input|trained-figure"
+    r"question|solution|what-if|filmstrip|hide-output|hide-cell|hide-input|remove-input|trained-figure"
     r"|raises-exception|nbval-ignore-output|claim-\d+-\d\d|skill-(none|\d\.\d\.\d+)"
 )
 COURSE = {"key", "numeric", "needs", "cases", "prose", "alts"}  # in the metadata of cells
@@ -231,6 +231,9 @@ def chapter(notebook, companion=False):
     for name in SECTIONS:
         if name not in headings and name not in OPTIONAL:
             yield f"no section {name}"
+    for cell in code_cells(notebook):
+        if "remove-input" in tags(cell):
+            yield f"cell {cell.id} hides its code from a reader of the site"
     known = [name for name in headings if name in SECTIONS]
     if known != [name for name in SECTIONS if name in known]:
         yield "the closing sections are out of order"
@@ -484,6 +487,11 @@ FAULTS = [
         "90 seconds and 0.3 GB are more than 60 and 1.5",
     ),
     (chapter, dropped("setup-text"), "no section Setup"),
+    (
+        chapter,
+        tagged("what-if", "remove-input"),
+        "cell what-if hides its code from a reader of the site",
+    ),
     (chapter, moved_down, "the closing sections are out of order"),
     (chapter, replaced("summary", "On Monday", "Soon"), "no On Monday"),
     (chapter, replaced("one", "word " * 400, ""), "1015 words, not 1200 to 2600"),

@@ -1,0 +1,65 @@
+// What the site adds to its pages in the browser. Without it every frame and every claim is shown.
+
+// A filmstrip shows one of its frames at a time; a range input moves by pointer and by arrow keys.
+for (const strip of document.querySelectorAll('.filmstrip')) {
+  const frames = [...strip.querySelectorAll('img')];
+  const slider = Object.assign(document.createElement('input'), {
+    type: 'range', min: 1, max: frames.length, value: 1, className: 'filmstrip-slider',
+  });
+  const count = document.createElement('span');
+  const show = () => {
+    frames.forEach((frame, n) => { frame.hidden = n !== slider.value - 1; });
+    count.textContent = `${slider.value} of ${frames.length}`;
+    slider.setAttribute('aria-valuetext', `${count.textContent}: ${frames[slider.value - 1].alt}`);
+  };
+  const step = (label, by) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', textContent: label });
+    button.setAttribute('aria-label', by < 0 ? 'Previous frame' : 'Next frame');
+    button.addEventListener('click', () => { slider.value = Number(slider.value) + by; show(); });
+    return button;
+  };
+  slider.setAttribute('aria-label', 'Frame');
+  slider.addEventListener('input', show);
+  const controls = document.createElement('div');
+  controls.className = 'filmstrip-controls';
+  controls.append(step('‹', -1), slider, step('›', 1), count);
+  strip.prepend(controls);
+  show();
+}
+
+// The ledger is filtered by verdict and by whether the exam expects another answer.
+const ledger = document.getElementById('the-claims');
+if (ledger) {
+  const rows = [...ledger.querySelectorAll('tbody tr')];
+  const verdict = (row) => row.cells[1].querySelector('strong').textContent.replace(/( when .*)?\.$/, (_, when) => (when ? ' when' : ''));
+  const label = (text, control) => {
+    const element = document.createElement('label');
+    element.append(text, control);
+    return element;
+  };
+  const select = document.createElement('select');
+  for (const kind of ['all', 'wrong', 'dated', 'not reproduced here', 'right when', 'right']) {
+    select.append(new Option(kind === 'right when' ? 'right when …' : kind, kind));
+  }
+  const differs = Object.assign(document.createElement('input'), { type: 'checkbox' });
+  const count = document.createElement('span');
+  count.setAttribute('aria-live', 'polite');
+  const filter = () => {
+    for (const row of rows) {
+      const exam = row.cells[1].textContent.includes('In the exam:');
+      row.hidden = (select.value !== 'all' && verdict(row) !== select.value) || (differs.checked && !exam);
+    }
+    for (const output of ledger.querySelectorAll('.cell_output > .output')) {
+      const inside = [...output.querySelectorAll('tbody tr')];
+      output.hidden = inside.length > 0 && inside.every((row) => row.hidden);
+    }
+    count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims`;
+  };
+  const controls = document.createElement('div');
+  controls.className = 'ledger-controls';
+  controls.append(label('Verdict ', select), label('Only where the exam expects another answer ', differs), count);
+  ledger.querySelector('.cell').before(controls);
+  select.addEventListener('change', filter);
+  differs.addEventListener('change', filter);
+  filter();
+}
