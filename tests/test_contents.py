@@ -55,7 +55,7 @@ def landing(intro, written):
 
 def unlinked(text, numbers, own=None):
     """Yield the chapters that a Markdown text names without a link, of those that exist."""
-    text = re.sub(r"\[[^\]]*\]\([^)]*\)|<summary>.*?</summary>|`[^`]*`", "", text, flags=re.S)
+    text = re.sub(r"\[[^\]]*\]\([^)]*\)|<a .*?</a>|<summary>.*?</summary>|`[^`]*`", "", text, flags=re.S)
     for found in NAMED.finditer(text):
         n = found[1] or found[2]
         if n in numbers and n != own:
@@ -131,6 +131,7 @@ def test_a_wrong_landing_page_is_rejected(old, new, sentence):
         ("as chapter 144 shows", ["chapter 144 is named without a link: chapter 144"]),
         ("what a filter is (144)", ["chapter 144 is named without a link: (144)"]),
         ("[chapter 144](144_name.ipynb), `(144)`, chapter 145, 144 images", []),
+        ('<a href="144_name.html">chapter 144</a>', []),
         ("<summary><b>Recall (144).</b> What?</summary>", []),
     ],
 )
