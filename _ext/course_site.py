@@ -25,8 +25,8 @@ class QuoteBoxes(SphinxTransform):
     """Turns a quote that begins with a bold kind, as in `> **Note.** …`, into a titled box of that
     kind.
 
-    The whole of the bold text is the title, and a claim's its anchor too: `> **Claim 144-02.** …`
-    is `#claim-144-02`. Any other quote stays one.
+    The whole of the bold text is the title, and a claim's number its anchor: `> **Claim 144-02:
+    wrong.** …` is `#claim-144-02`. Any other quote stays one.
     """
 
     default_priority = 210
@@ -51,7 +51,7 @@ class QuoteBoxes(SphinxTransform):
                 first.replace(first[0], nodes.Text(str(first[0]).lstrip(" .:\n")))
             box = nodes.admonition("", nodes.title("", title), classes=["box", kind.lower()])
             if kind == "Claim":
-                box["names"].append(nodes.make_id(title))
+                box["names"].append(nodes.make_id(title.partition(":")[0]))
                 self.document.note_explicit_target(box)  # also warns when two boxes hold one claim
             box += quote.children if first.children else quote.children[1:]
             quote.replace_self(box)
@@ -92,6 +92,29 @@ class ClaimNumbers(SphinxTransform):
                 cell["classes"].append("claim-number")
 
 
+class Filmstrips(SphinxTransform):
+    """Marks the outputs of each filmstrip, gives its frames their alternative texts and the whole
+    its caption and name, as `describe_filmstrips` has kept them.
+    """
+
+    default_priority = 213
+
+    def apply(self, **kwargs):
+        strips = self.env.metadata[self.env.docname].pop("filmstrips", [])
+        containers = list(self.document.findall(nodes.container))
+        cells = [one for one in containers if "tag_filmstrip" in one["classes"]]
+        for cell, (name, caption, alts) in zip(cells, strips, strict=True):
+            inside = cell.findall(nodes.container)
+            output = next(one for one in inside if "cell_output" in one["classes"])
+            output["classes"].append("filmstrip")
+            if name:
+                output["names"].append(name)
+                self.document.note_explicit_target(output)
+            for image, alt in zip(output.findall(nodes.image), alts, strict=True):
+                image["alt"] = alt
+            output += nodes.paragraph("", caption, classes=["filmstrip-caption"])
+
+
 def frame_questions(app, docname, source):
     """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event
     `source-read`).
@@ -115,7 +138,7 @@ def frame_questions(app, docname, source):
 
 def describe_filmstrips(app, docname, source):
     """Take caption and name from the cells tagged `filmstrip`, which would be given to every frame,
-    and keep them with the alternative texts for `build_filmstrips` (Sphinx event `source-read`).
+    and keep them with the alternative texts for `Filmstrips` (Sphinx event `source-read`).
     """
     path = str(app.env.doc2path(docname))
     if not path.endswith(".ipynb") or '"filmstrip"' not in source[0]:
@@ -129,26 +152,6 @@ def describe_filmstrips(app, docname, source):
             strips.append((figure.get("name"), figure.get("caption", ""), alts))
     app.env.metadata[docname]["filmstrips"] = strips
     source[0] = json.dumps(notebook)
-
-
-def build_filmstrips(app, doctree):
-    """Mark the outputs of each filmstrip, give its frames their alternative texts and the whole its
-    caption and name (Sphinx event `doctree-read`).
-    """
-    strips = app.env.metadata[app.env.docname].pop("filmstrips", [])
-    cells = [
-        cell for cell in doctree.findall(nodes.container) if "tag_filmstrip" in cell["classes"]
-    ]
-    for cell, (name, caption, alts) in zip(cells, strips, strict=True):
-        output = next(
-            one for one in cell.findall(nodes.container) if "cell_output" in one["classes"]
-        )
-        output["classes"].append("filmstrip")
-        if name:
-            output["ids"].append(name)
-        for image, alt in zip(output.findall(nodes.image), alts, strict=True):
-            image["alt"] = alt
-        output += nodes.paragraph("", caption, classes=["filmstrip-caption"])
 
 
 def add_anchors(app, doctree):
@@ -358,11 +361,11 @@ def setup(app):
     app.add_transform(QuoteBoxes)
     app.add_transform(SummaryMath)
     app.add_transform(ClaimNumbers)
+    app.add_transform(Filmstrips)
     app.connect("config-inited", set_options)
     app.connect("source-read", frame_questions)
     app.connect("source-read", describe_filmstrips)
     app.connect("source-read", fill_in)
-    app.connect("doctree-read", build_filmstrips)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

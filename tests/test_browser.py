@@ -242,6 +242,100 @@ def test_answers_without_javascript(address, base, open_page):
     assert {"✔", "✘"} & set(answers(page))
 
 
+SCRIPT = ROOT / "_ext" / "course.js"
+STRIP = """<div class="filmstrip"><img alt="first frame" src="data:,"><img alt="second frame"
+src="data:,"><img alt="third frame" src="data:,"><p>Caption.</p></div>"""
+VISIBLE = "[...document.querySelectorAll('.filmstrip img')].filter(i => !i.hidden).map(i => i.alt)"
+
+
+def test_a_filmstrip_shows_one_frame_and_moves(open_page):
+    page = open_page()
+    page.set_content(STRIP)
+    assert page.evaluate(VISIBLE) == ["first frame", "second frame", "third frame"]
+    page.add_script_tag(path=SCRIPT)
+    assert page.evaluate(VISIBLE) == ["first frame"]
+    slider = page.locator("input[type=range]")
+    slider.focus()
+    for key, frame in [
+        ("ArrowRight", "second frame"),
+        ("End", "third frame"),
+        ("ArrowLeft", "second frame"),
+    ]:
+        page.keyboard.press(key)
+        assert page.evaluate(VISIBLE) == [frame]
+    assert slider.get_attribute("aria-valuetext") == "2 of 3: second frame"
+    page.get_by_label("Next frame").click()
+    assert page.evaluate(VISIBLE) == ["third frame"]
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 5, box["y"] + box["height"] / 2)
+    assert page.evaluate(VISIBLE) == ["first frame"]
+
+
+def with_filmstrips():
+    """Return the pages whose source has a cell tagged `filmstrip`."""
+    return [
+        page
+        for page in pages()
+        if (source := ROOT / page.replace(".html", ".ipynb")).exists()
+        and '"filmstrip"' in source.read_text(encoding="utf8")
+    ]
+
+
+@pytest.mark.parametrize("address", with_filmstrips())
+def test_filmstrips_of_the_course(address, base, open_page):
+    page = open_page()
+    page.goto(base + address)
+    frames = page.locator(".filmstrip img").count()
+    strips = page.locator(".filmstrip").count()
+    assert frames > 2 * strips > 0 and len(page.evaluate(VISIBLE)) == strips
+    page.locator(".filmstrip input").first.focus()
+    before = page.evaluate(VISIBLE)
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(VISIBLE) != before and len(page.evaluate(VISIBLE)) == strips
+    page = open_page(java_script_enabled=False)
+    page.goto(base + address)
+    assert page.locator(".filmstrip img:visible").count() == frames
+
+
+LEDGER = "[...document.querySelectorAll('#the-claims tbody tr')].filter(r => r.checkVisibility())"
+
+
+def test_the_ledger_is_filtered(base, open_page):
+    page = open_page()
+    page.goto(base + "reference/claims_ledger.html")
+    page.locator("#the-claims tbody tr").first.wait_for()
+    everything = page.evaluate(f"{LEDGER}.length")
+    verdicts = f"{LEDGER}.map(r => r.cells[1].querySelector('strong').textContent)"
+    found = 0
+    for kind in ["wrong", "dated", "not reproduced here", "right when", "right"]:
+        page.get_by_label("Verdict").select_option(kind)
+        shown = page.evaluate(verdicts)
+        found += len(shown)
+        assert all(
+            one.startswith("right when ") if kind == "right when" else one == f"{kind}."
+            for one in shown
+        )
+        assert (
+            f"{len(shown)} of {everything} claims" in page.locator(".ledger-controls").inner_text()
+        )
+    assert found == everything > 50
+    page.get_by_label("Verdict").select_option("all")
+    page.get_by_label("Verdict").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    texts = page.evaluate(f"{LEDGER}.map(r => r.textContent)")
+    assert 0 < len(texts) < everything and all("In the exam:" in text for text in texts)
+    page = open_page(java_script_enabled=False)
+    page.goto(base + "reference/claims_ledger.html")
+    assert page.locator("#the-claims tbody tr:visible").count() == everything
+
+
+def test_the_ledger_is_light(base, open_page):
+    page = open_page()
+    page.goto(base + "reference/claims_ledger.html")
+    assert len(page.content()) < 300_000
+
+
 # Each check above rejects something.
 
 

@@ -13,6 +13,8 @@ NUMBER = r"\d{3}(?:\.\d)?"
 LISTED = re.compile(rf"^- (?:\[({NUMBER}) (.+?)\]\((.+?)\)|({NUMBER}) (.+?) \(planned\))", re.M)
 NAMED = re.compile(rf"\b[Cc]hapters? ({NUMBER})|\(({NUMBER})\)")
 
+LINKED = re.compile(r"\[[^\]]*\]\([^)]*\)|<a .*?</a>|<summary>.*?</summary>|`[^`]*`", re.S)
+
 
 def title(path):
     """Return the H1 of a notebook or Markdown page."""
@@ -55,7 +57,9 @@ def landing(intro, written):
 
 def unlinked(text, numbers, own=None):
     """Yield the chapters that a Markdown text names without a link, of those that exist."""
-    text = re.sub(r"\[[^\]]*\]\([^)]*\)|<a .*?</a>|<summary>.*?</summary>|`[^`]*`", "", text, flags=re.S)
+    text = re.sub(
+        r"\[[^\]]*\]\([^)]*\)|<a .*?</a>|<summary>.*?</summary>|`[^`]*`", "", text, flags=re.S
+    )
     for found in NAMED.finditer(text):
         n = found[1] or found[2]
         if n in numbers and n != own:

@@ -2,8 +2,8 @@
 heavy page.
 """
 
+import copy
 import functools
-import json
 import os
 import re
 import shutil
@@ -14,7 +14,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
+import small
+from run_chapters import NOTEBOOK_METADATA
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE_LIMIT = 1.2e6  # bytes of a page with its scripts, styles and fonts, less figures and MathJax
@@ -306,48 +309,52 @@ def test_heavy_page_is_seen(tmp_path):
     assert weight(tmp_path / "a.html") > PAGE_LIMIT
 
 
-def notebook(*cells):
-    """Returns a notebook as text; a cell is (type, tags, source), or with a fourth element, the
-    HTML that it shows.
-    """
-    metadata = {
-        "kernelspec": {"name": "python3", "display_name": "Python 3"},
-        "language_info": {"name": "python"},
-    }
-    book = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": []}
-    for number, (kind, tags, source, *html) in enumerate(cells):
-        cell = {"id": f"c{number}", "cell_type": kind, "metadata": {"tags": tags}, "source": source}
-        if kind == "code":
-            data = [
-                {"output_type": "display_data", "metadata": {}, "data": {"text/html": one}}
-                for one in html
-            ]
-            cell |= {"execution_count": 1, "outputs": data}
-        book["cells"].append(cell)
-    return json.dumps(book)
+def page_of(*cells):
+    """Return a notebook of these cells as text."""
+    book = nbformat.v4.new_notebook(cells=list(cells))
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+    book.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    return nbformat.writes(book)
 
 
 def test_what_the_extension_adds(small_book, tmp_path):
-    """Boxes, claim anchors, mathematics in a summary, framed questions, repairs, and buttons with
-    an address.
+    """Boxes, claim anchors, mathematics in a summary, framed questions, filmstrips, counts on the
+    landing page, repairs, and buttons with an address.
     """
-    (small_book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n- file: page\n")
-    (small_book / "intro.md").write_text("# Title\n")
-    (small_book / "page.ipynb").write_text(
-        notebook(
-            (
-                "markdown",
-                [],
-                "# Page\n\n> **Claim 144-02.** The fact.\n\n> **Bold** but no kind.\n\n"
-                "[it](#claim-144-02)",
-            ),
-            ("markdown", [], "| id | claim |\n|---|---|\n| 144-02 | c |"),
-            (
-                "markdown",
-                ["question"],
-                "Which?\n\n<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>",
-            ),
-            ("code", ["hide-input"], "frame", "<table><tr><th></th><th>a</th></tr></table>"),
+    page = "142_a_small_page"
+    (small_book / "chapters").mkdir()
+    (small_book / "data/claims").mkdir(parents=True)
+    (small_book / "data/claims/142.yaml").write_text("- id: 142-01\n- id: 142-02\n")
+    (small_book / "data/claims/145_1.yaml").write_text("- id: 145-16\n")
+    (small_book / "data/experiments").mkdir()
+    (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n1,2\n")
+    (small_book / "_toc.yml").write_text(
+        f"format: jb-book\nroot: intro\nchapters:\n- file: chapters/{page}\n"
+    )
+    (small_book / "intro.md").write_text(
+        "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
+        "[[decided]] of [[claims]], "
+        f"[[experiments]] and [[runs]].\n\n- [142 A small page](chapters/{page}.ipynb)\n"
+        '- 143 Another (planned)\n\n<img src="_images/fig-a.png" alt="a line that rises">\n'
+    )
+    table = "<table><tr><th></th><th>a</th></tr></table>"
+    frame = small.code("frame", "frame", "hide-input")
+    frame.outputs.append(nbformat.v4.new_output("display_data", {"text/html": table}))
+    strip = small.code("strip", "strip", "filmstrip", figure="fig-strip", alts=["One", "Two"])
+    strip.outputs.append(copy.deepcopy(strip.outputs[0]))
+    question = "Which?\n\n<details><summary>A. $x^2$</summary>\n\n✔ Yes.\n\n</details>"
+    box = '> **Claim 142-02: wrong.** *"It is."* The fact.\n\n> **Bold** but no kind.'
+    (small_book / f"chapters/{page}.ipynb").write_text(
+        page_of(
+            small.text(f"# 142. A small page\n\n*7 minutes to read*\n\n{box}", "title"),
+            small.text("[it](#claim-142-02) and [that](#fig-strip)", "links"),
+            small.text("| id | claim |\n|---|---|\n| 142-02 | c |", "table"),
+            small.text(question, "q-1", "question"),
+            frame,
+            strip,
+            small.code("figure", "figure", figure="fig-a"),
         )
     )
     process = run_build(
@@ -357,22 +364,43 @@ def test_what_the_extension_adds(small_book, tmp_path):
         COURSE_BRANCH="trunk",
     )
     assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
-    html = re.sub(r"\s+", " ", (tmp_path / "_build/html/page.html").read_text(encoding="utf8"))
+    built = tmp_path / "_build/html"
+    html = re.sub(r"\s+", " ", (built / f"chapters/{page}.html").read_text(encoding="utf8"))
     for part in (
-        r'\bclaim\b[^"]*" id="claim-144-02"> <p class="admonition-title">Claim 144-02</p> '
-        r"<p>The fact.</p>",
+        r'\bclaim\b[^"]*" id="claim-142-02"> <p class="admonition-title">Claim 142-02: wrong</p> '
+        r"<p><em>“It is.”</em> The fact.</p>",
         r"<blockquote> <div><p><strong>Bold</strong> but no kind.</p>",
-        r'<td class="claim-number"><p>144-02</p>',
+        r'<td class="claim-number"><p>142-02</p>',
         r'<div class="question" role="group" aria-label="Question 1"> <p>Which\?</p> <details>',
         r'<summary>A. <span class="math notranslate nohighlight">\\\(x\^2\\\)</span></summary>',
         r'<details class="admonition hide above-input"> <summary> '
         r'<p class="[^"]*">Show the source</p>',
         r"<tr><td></td><th>a</th></tr>",
-        r'href="https://github.com/owner/name/edit/trunk/page.ipynb"',
+        r'cell_output[^"]*filmstrip[^"]*" id="fig-strip">.*<img alt="One".*<img alt="Two".*'
+        r'<p class="filmstrip-caption">A line.</p>',
+        r'<script defer="defer" src="[^"]*course.js',
+        rf'href="https://github.com/owner/name/edit/trunk/chapters/{page}.ipynb"',
         r'href="https://github.com/owner/name/issues/new',
-        r'href="https://mybinder.org/v2/gh/owner/name/trunk\?urlpath=lab/tree/page.ipynb"',
+        r"https://mybinder.org/v2/gh/owner/name/trunk\?urlpath=lab/tree/chapters/142_a_small_page",
     ):
         assert re.search(part, html), part
+    landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
+    assert "1 of 2, 1 question, 2 of 3, 1 and 2." in landing
+    assert re.search(r"142 A small page</span></a> · 7 min", landing)
+    assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
+
+
+def test_a_count_that_is_unknown_fails_the_build(small_book, tmp_path):
+    (small_book / "intro.md").write_text("# Title\n\n[[lectures]]\n")
+    process = run_build(small_book, tmp_path / "out")
+    assert process.returncode != 0 and "KeyError" in process.stdout + process.stderr
+
+
+def test_a_picture_that_is_unknown_fails_the_build(small_book, tmp_path):
+    (small_book / "intro.md").write_text('# Title\n\n<img src="_images/fig-x.png" alt="x y">\n')
+    process = run_build(small_book, tmp_path / "out")
+    told = process.stdout + process.stderr
+    assert process.returncode != 0 and "no chapter has the figure fig-x" in told
 
 
 def test_no_repository_is_made_up(site):
