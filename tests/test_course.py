@@ -5,9 +5,7 @@ import subprocess
 import sys
 import zipfile
 
-import course_files
 import pytest
-from course_site import pack
 from notebooks import ROOT
 
 import course
@@ -265,7 +263,7 @@ def git(folder, *arguments):
 
 def names(folder):
     """Return the names of the course's files in a folder, relative to it."""
-    return [path.relative_to(folder).as_posix() for path in course_files.course_files(folder)]
+    return [path.relative_to(folder).as_posix() for path in course.course_files(folder)]
 
 
 @pytest.fixture
@@ -320,6 +318,8 @@ def test_without_git_the_course_is_what_is_named(fault, repository, monkeypatch)
 
 
 def test_the_archive_holds_the_course_and_no_more(repository, tmp_path):
+    from course_site import pack
+
     pack(repository, tmp_path / "course.zip")
     with zipfile.ZipFile(tmp_path / "course.zip") as archive:
         assert archive.namelist() == [f"course/{name}" for name in TRACKED]
@@ -327,7 +327,7 @@ def test_the_archive_holds_the_course_and_no_more(repository, tmp_path):
 
 
 def test_the_named_files_are_those_that_git_tracks(tmp_path):
-    files = course_files.course_files(ROOT)
+    files = course.course_files(ROOT)
     for path in files:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
