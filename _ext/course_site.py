@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from course_files import course_files
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
@@ -304,18 +305,9 @@ def repair_page(html):
 
 
 def pack(root, target):
-    """Packs the course (chapters with data, checks and site, no caches) from folder `root` into the
-    ZIP file `target`.
-    """
-    files = [path for path in root.glob("*.*") if path.is_file()]
-    for folder in ("chapters", "reference", "data", "tests", "tools", "_ext"):
-        files += [
-            path
-            for path in (root / folder).rglob("*")
-            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
-        ]
+    """Pack the files of the course from the folder `root` into the ZIP file `target`."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
+        for path in course_files(root):
             archive.write(path, Path("course") / path.relative_to(root))
 
 
