@@ -101,7 +101,13 @@ def book():
 
 
 def test(options):
-    """Run every check, on two processes, and return the exit status; options go on to pytest."""
+    """Run every check, on two processes, and return the exit status; options go on to pytest.
+
+    With --machines first, run chapters (all, or the numbers that follow) on emulated machines.
+    """
+    if options[:1] == ["--machines"]:
+        notebooks = chapters(options[1:]) or sorted((ROOT / "chapters").glob("*.ipynb"))
+        return run("tools/machines.py", *[str(path.relative_to(ROOT)) for path in notebooks])
     return run("-m", "pytest", "--nbval", "-n", "2", "--dist", "loadscope", *options)
 
 
@@ -155,7 +161,9 @@ def main():
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("book", help="build the site")
-    commands.add_parser("test", help="run every check; further options go to pytest")
+    commands.add_parser(
+        "test", help="run every check (options go to pytest); --machines 144: on emulated machines"
+    )
     commands.add_parser("lab", help="open JupyterLab in chapters/")
     runner = commands.add_parser("run", help="execute and store chapters")
     runner.add_argument("numbers", nargs="*", help="for example 144; none: the reference notebooks")
