@@ -56,15 +56,16 @@ def test_the_scores_above_decide_for_many_lengths_and_both_noises():
     assert {noise for _, noise in chosen} == set(gaussian.NOISES)
 
 
-def test_improvement_is_the_integral_of_what_is_gained():
-    for mean, deviation, best in [(0.3, 0.5, 1.2), (1.4, 0.2, 1.2), (-1.0, 2.0, 0.5)]:
+@pytest.mark.parametrize(
+    "mean, deviation, best", [(0.3, 0.5, 1.2), (1.4, 0.2, 1.2), (-1.0, 2.0, 0.5)]
+)
+def test_improvement_is_the_integral_of_what_is_gained(mean, deviation, best):
+    def gain(value):
+        return (value - best) * norm.pdf(value, mean, deviation)
 
-        def gain(value):
-            return (value - best) * norm.pdf(value, mean, deviation)
-
-        expected, _ = quad(gain, best, max(best, mean) + 12 * deviation)
-        got = gaussian.improvement(np.array([mean]), np.array([deviation]), best)
-        np.testing.assert_allclose(got, [expected], rtol=1e-7)
+    expected, _ = quad(gain, best, max(best, mean) + 12 * deviation)
+    found = gaussian.improvement(np.array([mean]), np.array([deviation]), best)
+    np.testing.assert_allclose(found, [expected], rtol=1e-7)
 
 
 def test_a_search_asks_for_the_improvement_over_the_best_score():
