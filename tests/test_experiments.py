@@ -49,7 +49,8 @@ def faults_of_rows(experiment, stored):
     faults = []
     if [{key: row[key] for key in cases[0]} for row in stored] != cases:
         faults.append("the rows are not those of the cases")
-    if unknown := set(experiment.TOLERANCE) - (set(stored[0]) - set(cases[0])):
+    measured = set(stored[0]) - set(cases[0])
+    if unknown := set(getattr(experiment, "TOLERANCE", {})) - measured:
         faults.append(f"TOLERANCE names {', '.join(sorted(unknown))}, which is not measured")
     if len({case["seed"] for case in experiment.CASES}) < 10:
         faults.append("there are fewer than ten seeds")
@@ -122,7 +123,7 @@ def test_rows_of_other_cases_are_rejected():
     assert faults_of_rows(experiment, rows[::-1]) == ["the rows are not those of the cases"]
     experiment.TOLERANCE = {"auc": 0.1, "seed": 1}
     assert faults_of_rows(experiment, rows) == ["TOLERANCE names auc, seed, which is not measured"]
-    few = types.SimpleNamespace(CASES=cases[:9], TOLERANCE={})
+    few = types.SimpleNamespace(CASES=cases[:9])
     assert faults_of_rows(few, rows[:9]) == ["there are fewer than ten seeds"]
 
 
@@ -246,6 +247,14 @@ def test_a_row_within_the_tolerance_is_accepted():
 )
 def test_a_difference_is_rejected(changed, measured, sentence):
     assert compared(ROW | changed, measured) == [sentence]
+
+
+def test_without_a_tolerance_all_columns_are_exact():
+    row, experiment = {"seed": "0", "ap": "0.9700"}, types.SimpleNamespace()
+    assert differences(experiment, {"seed": 0}, row, {"ap": 0.97}) == []
+    assert differences(experiment, {"seed": 0}, row, {"ap": 0.9701}) == [
+        "ap is 0.9700 in the table and 0.9701 now"
+    ]
 
 
 def test_nan_is_accepted_where_it_may_be():
@@ -443,16 +452,13 @@ def stop_after(monkeypatch, count):
     return runs
 
 
-STOPPED = "\nStopped. Runs of an unfinished table are kept, and the next try goes on there."
-
-
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_from_there(folder, monkeypatch):
     before = file("coin", ".csv").read_text()
     with monkeypatch.context() as patch:
         assert len(stop_after(patch, 4)) == 0
         with pytest.raises(SystemExit) as stopped:
             run_main(patch, "coin")
-    assert stopped.value.code == STOPPED
+    assert stopped.value.code == "\nStopped. The next try goes on from here."
     assert file("coin", ".csv").read_text() == before
     assert len(file("coin", ".unfinished").read_text().splitlines()) == 1 + 4
     with monkeypatch.context() as patch:
@@ -504,7 +510,7 @@ def test_check_is_stopped_with_one_sentence(folder, monkeypatch):
     stop_after(monkeypatch, 2)
     with pytest.raises(SystemExit) as stopped:
         run_main(monkeypatch, "--check", "coin")
-    assert stopped.value.code == STOPPED
+    assert stopped.value.code == "\nStopped."
 
 
 def test_an_unknown_experiment_gets_one_sentence(folder, monkeypatch):

@@ -10,12 +10,12 @@ An experiment is a module with
 - a docstring in the form that `describe` reads;
 - CASES, a list of dicts: what is varied, the seed among it;
 - run(case), which returns a dict of measured numbers;
-- TOLERANCE, a dict: how far a column may lie from the stored one on another machine. A column that
-  it does not name has to be the same text;
 - verdicts(table), which returns for a table (pandas.DataFrame) which rules of the docstring hold,
   {name: True, False, or None where another machine may see the other}, and the figures that decide
   it, {what: number};
 and, where they apply,
+- TOLERANCE, a dict: how far a column may lie from the stored one on another machine. A column that
+  it does not name has to be the same text;
 - DEPENDS, a list of the files under data/ that it reads or imports;
 - chaotic(case): whether the run differs between machines far beyond rounding. Its row is not
   compared, and counts in the verdicts only;
@@ -249,15 +249,15 @@ def differences(experiment, case, stored, measured):
 
     stored is a dict of strings, measured what run(case) has returned.
     """
-    fresh = text(case | measured)
+    fresh, tolerance = text(case | measured), getattr(experiment, "TOLERANCE", {})
     wrong = [f"there is no column {key}" for key in fresh if key not in stored]
     wrong += [f"nothing makes the column {key}" for key in stored if key not in fresh]
     for key, now in fresh.items():
         if key not in stored or key in measured and chaotic(experiment, case):
             continue
         was, same = stored[key], stored[key] == now
-        if key in experiment.TOLERANCE:
-            same = abs(number(was) - number(now)) <= experiment.TOLERANCE[key]
+        if key in tolerance:
+            same = abs(number(was) - number(now)) <= tolerance[key]
         if "nan" in (was, now):  # which is near nothing, nor equal to itself
             same = was == now and key in getattr(experiment, "MAY_BE_NAN", [])
         if not same:
@@ -433,14 +433,15 @@ def main():
     if unknown:
         sys.exit(f"There is no experiment {unknown}; there are: {', '.join(names())}.")
     chosen = shard(arguments.names or names(), *arguments.shard)
+    compare = keep if arguments.keep else check
     try:
         if arguments.check or arguments.keep:
-            wrong = sum(keep(name) if arguments.keep else check(name) for name in chosen)
-            return int(wrong > 0)
+            return int(sum(compare(name) for name in chosen) > 0)
         for name in chosen:
             write(name)
     except KeyboardInterrupt:
-        sys.exit("\nStopped. Runs of an unfinished table are kept, and the next try goes on there.")
+        kept = "" if arguments.check or arguments.keep else " The next try goes on from here."
+        sys.exit(f"\nStopped.{kept}")
     return 0
 
 

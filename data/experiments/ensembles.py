@@ -50,7 +50,10 @@ CASES = [
     for noise in NOISE
     for seed in range(20)
 ]
-TOLERANCE = 0.03
+TOLERANCE = {
+    "adaboost": 0.03,
+    "adaboost_train": 0.03,
+}  # ties between splits, broken by the last bit
 FOREST_GRID = [
     {"min_samples_leaf": leaf, "max_features": features}
     for leaf in [1, 5]

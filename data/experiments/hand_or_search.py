@@ -34,7 +34,6 @@ from sklearn.metrics import average_precision_score
 WAYS = ["defaults", "one at a time", "random", "bayesian"]
 CASES = [{"way": way, "seed": seed} for seed in range(20) for way in WAYS]
 DEPENDS = ["experiments/configurations.py"]
-TOLERANCE = 0.08
 START = {"eta": 0.3, "num_round": 100, "max_depth": 6}
 START |= {"min_child_weight": 1, "subsample": 1}
 USUAL = {

@@ -26,7 +26,6 @@ from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
 CASES = [{"seed": seed} for seed in range(20)]
-TOLERANCE = 0.02
 X, y = load_breast_cancer(return_X_y=True)
 
 

@@ -35,7 +35,6 @@ CASES = [
     for seed in range(100)
 ]
 DEPENDS = ["experiments/configurations.csv"]
-TOLERANCE = 0.06
 table = pd.read_csv(Path(__file__).with_name("configurations.csv"))
 table = table[table.space == "five"]
 knobs = ["eta", "num_round", "max_depth", "min_child_weight", "subsample"]

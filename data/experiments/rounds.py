@@ -29,7 +29,6 @@ from xgboost import XGBClassifier
 TREES = [1, 3, 10, 30, 100, 300]
 MODELS = ["forest", "forest, leaves of 10", "boosting, 0.3", "boosting, 0.03"]
 CASES = [{"model": model, "seed": seed} for model in MODELS for seed in range(20)]
-TOLERANCE = 0.03
 X, y = load_breast_cancer(return_X_y=True)
 
 

@@ -35,7 +35,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 CASES = [{"seed": seed} for seed in range(20)]
-TOLERANCE = 0.02
 X, y = load_digits(return_X_y=True)
 
 

@@ -25,7 +25,6 @@ ETAS = np.geomspace(0.003, 1, 25).round(4).tolist()
 ROUNDS = np.geomspace(10, 600, 20).round().astype(int).tolist()
 CASES = [{"eta": eta, "seed": seed} for seed in range(10) for eta in ETAS]
 DEPENDS = ["experiments/configurations.py"]
-TOLERANCE = 0.06
 
 
 def run(case):

@@ -30,7 +30,6 @@ from xgboost import XGBClassifier
 MISS, ALARM = 200, 10
 CASES = [{"days": days, "seed": seed} for days in [5, 10, 20] for seed in range(40)]
 DEPENDS = ["make_transactions.py"]
-TOLERANCE = 0.1  # of one fraud more or less in a short test period
 
 
 def world(seed):

@@ -42,7 +42,6 @@ CASES = [
     for seed in range(24)
 ]
 DEPENDS = ["make_transactions.py"]
-TOLERANCE = 0.03
 
 
 def world(seed):
