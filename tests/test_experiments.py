@@ -183,7 +183,7 @@ THROWER = COIN.replace('["coins.csv"]', '["experiments/coin.csv"]').replace(
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A data folder with an experiment on coins, its table, and one that reads this table."""
+    """Return a data folder with an experiment on coins, its table, and one that reads the table."""
     data = tmp_path / "data"
     (data / "experiments").mkdir(parents=True)
     (tmp_path / "chapters").mkdir()
@@ -324,18 +324,18 @@ def test_check_compares_verdicts_where_rows_are_chaotic(folder, capsys):
 
 def test_an_edited_table_is_not_blessed_by_redoing_another(folder):
     assert edited("coin") is None and edited("thrower") is None
-    before = file("CHECKSUMS", "").read_text().splitlines()
+    before = run_experiments.checksum_file().read_text().splitlines()
     change(file("thrower", ".csv"), "0.52", "0.51")
     change(file("coin", ".py"), "TOLERANCE", "ROUND = 1\nTOLERANCE")
     write("coin")
-    after = file("CHECKSUMS", "").read_text().splitlines()
+    after = run_experiments.checksum_file().read_text().splitlines()
     assert before[0] != after[0] and before[1] == after[1]
     assert edited("thrower") == "thrower.csv is not what thrower.py wrote: redo it."
     assert edited("coin") is None
 
 
 def test_a_table_without_a_checksum_is_rejected(folder):
-    file("CHECKSUMS", "").unlink()
+    run_experiments.checksum_file().unlink()
     assert edited("coin") == "coin.csv is not what coin.py wrote: redo it."
 
 

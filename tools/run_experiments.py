@@ -186,9 +186,14 @@ def made_from(name):
     return hashlib.sha256("".join(map(checksum, paths)).encode()).hexdigest()
 
 
+def checksum_file():
+    """Return the path of CHECKSUMS."""
+    return DATA / "experiments" / "CHECKSUMS"
+
+
 def checksums():
     """Return the lines of CHECKSUMS: {name: (seconds, SHA-256 of the table, of its origin)}."""
-    path = file("CHECKSUMS", "")
+    path = checksum_file()
     lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
     return {name: tuple(rest) for name, *rest in map(str.split, lines)}
 
@@ -197,7 +202,7 @@ def note(name, seconds):
     """Write the line of one table into CHECKSUMS and leave the others as they are."""
     lines = checksums()
     lines[name] = (f"{seconds:.0f}", checksum(file(name, ".csv")), made_from(name))
-    with open(file("CHECKSUMS", ""), "w", newline="\n", encoding="utf8") as opened:
+    with open(checksum_file(), "w", newline="\n", encoding="utf8") as opened:
         for key in sorted(lines):
             opened.write(" ".join([key, *lines[key]]) + "\n")
 
