@@ -143,12 +143,14 @@ def chapters(numbers):
     return found
 
 
-def experiments(names, check):
-    """Redo the experiment tables (all, or the named ones), or with check compare them; return the
-    exit status.
-    """
-    arguments = ["--check"] if check else []
-    return run("tools/run_experiments.py", *arguments, *names)
+def experiments(options):
+    """Redo or compare the experiment tables, as the options say; return the exit status."""
+    command = [PYTHON, "tools/run_experiments.py", *options]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return process.wait()  # it has been interrupted too, and says what it keeps
 
 
 def main():
@@ -167,13 +169,11 @@ def main():
     commands.add_parser("lab", help="open JupyterLab in chapters/")
     runner = commands.add_parser("run", help="execute and store chapters")
     runner.add_argument("numbers", nargs="*", help="for example 144; none: the reference notebooks")
-    repeat = commands.add_parser("experiments", help="redo the experiment tables")
-    repeat.add_argument("names", nargs="*", help="for example shift; none: all")
-    repeat.add_argument(
-        "--check", action="store_true", help="compare with the stored tables, write nothing"
+    commands.add_parser(
+        "experiments", help="redo the experiment tables, or --check them", add_help=False
     )
     arguments, rest = parser.parse_known_args()
-    if rest and arguments.command != "test":
+    if rest and arguments.command not in {"test", "experiments"}:
         parser.error(f"unknown option: {' '.join(rest)}")
     need_data()
     install()
@@ -186,7 +186,7 @@ def main():
     if arguments.command == "run":
         notebooks = chapters(arguments.numbers) or sorted((ROOT / "reference").glob("*.ipynb"))
         return run("tools/run_chapters.py", *[str(path.relative_to(ROOT)) for path in notebooks])
-    return experiments(arguments.names, arguments.check)
+    return experiments(rest)
 
 
 if __name__ == "__main__":

@@ -19,22 +19,50 @@ def kernel(A, B, length):
     return (1 + distance + distance**2 / 3) * np.exp(-distance)
 
 
-def expected_improvement(X, y, candidates):
-    """Return, shape (m,), what each candidate is expected to add to the greatest y.
+def fit(X, z):
+    """Return the length, root and whitened scores that make standardized scores likeliest.
 
-    X has shape (n, d), y (n,), candidates (m, d).
+    X has shape (n, d), z (n,); root, shape (n, n), is the Cholesky factor of the scores'
+    covariance, noise included, and whitened, shape (n,), is its inverse times z.
     """
-    z, best = (y - y.mean()) / (y.std() or 1), (-math.inf,)
+    best, likeliest = None, -math.inf
     for length in LENGTHS:
         for noise in NOISES:
             root = np.linalg.cholesky(kernel(X, X, length) + noise * np.eye(len(X)))
             whitened = np.linalg.solve(root, z)
-            fit = -whitened @ whitened / 2 - np.log(np.diag(root)).sum()
-            if fit > best[0]:
-                best = fit, length, root, whitened
-    _, length, root, whitened = best
+            likelihood = -whitened @ whitened / 2 - np.log(np.diag(root)).sum()
+            if likelihood > likeliest:
+                best, likeliest = (length, root, whitened), likelihood
+    return best
+
+
+def posterior(X, z, candidates):
+    """Return mean and standard deviation, each of shape (m,), of the process at candidates.
+
+    X has shape (n, d), z (n,), candidates (m, d). The noise is not part of the deviation.
+    """
+    length, root, whitened = fit(X, z)
     cross = np.linalg.solve(root, kernel(X, candidates, length))
-    sigma = np.sqrt(np.maximum(1 - (cross**2).sum(axis=0), 1e-12))
-    u = (cross.T @ whitened - z.max()) / sigma
+    variance = np.maximum(1 - (cross**2).sum(axis=0), 1e-12)
+    return cross.T @ whitened, np.sqrt(variance)
+
+
+def improvement(mean, deviation, best):
+    """Return, shape (m,), the expectation of max(0, value - best) of normal values.
+
+    mean and deviation have shape (m,).
+    """
+    u = (mean - best) / deviation
     below = np.array([math.erfc(-value / math.sqrt(2)) / 2 for value in u])
-    return sigma * (u * below + np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi))
+    density = np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
+    return deviation * (u * below + density)
+
+
+def expected_improvement(X, y, candidates):
+    """Return, shape (m,), what each candidate is expected to add to the greatest y.
+
+    X has shape (n, d), y (n,), candidates (m, d). The unit is the standard deviation of y.
+    """
+    z = (y - y.mean()) / (y.std() or 1)
+    mean, deviation = posterior(X, z, candidates)
+    return improvement(mean, deviation, z.max())

@@ -8,15 +8,26 @@ come: library defaults, AdaBoost with trees of depth 2. Tuned: forest and XGBoos
 settings each on a quarter of the training data, noisy as it is, and are fitted again on all of it.
 Columns are test accuracies; `_train` is accuracy on the training labels, noise included.
 
+Seeds: 0 to 19, for the split, the wrong labels and the models.
+
+Written before the first run.
+
 Holds, as "boosting is more accurate than bagging" (153-23): with clean labels, tuned XGBoost is
 ahead of the tuned forest by more than two standard errors of the paired difference in at least
 three of the four data sets.
+
 Holds, as "AdaBoost suffers from wrong labels" (153-18): from 0 to 20 % it loses more than the
 forest does, by more than two standard errors, in all four data sets.
+
 Holds, as "a single tree overfits" (153-08): its training accuracy is 1 at every noise level and its
 test accuracy falls with every step of noise, in all four data sets.
+
 Holds, as "bagging prevents overfitting" (153-24): no forest with default settings that fits 20 %
 wrong labels loses more than one point of test accuracy by them.
+
+Came out: one of the four holds, that on the single tree. Not "boosting is more accurate than
+bagging" (2 of 4 data sets), not "AdaBoost suffers from wrong labels" (3 of 4), not "bagging
+prevents overfitting" (forests lose 0.021 to 0.050).
 """
 
 import numpy as np
@@ -39,7 +50,10 @@ CASES = [
     for noise in NOISE
     for seed in range(20)
 ]
-TOLERANCE = 0.03
+TOLERANCE = {
+    "adaboost": 0.03,
+    "adaboost_train": 0.03,
+}  # ties between splits, broken by the last bit
 FOREST_GRID = [
     {"min_samples_leaf": leaf, "max_features": features}
     for leaf in [1, 5]
@@ -114,3 +128,33 @@ def run(case):
     for name in ["tree", "forest", "adaboost", "xgboost"]:
         scores[f"{name}_train"] = models[name].score(X_train, y_train)
     return scores
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    runs = table.set_index(["data", "noise", "seed"]).sort_index()
+    boosting_ahead, adaboost_suffers, tree_falls, forest_loses = 0, 0, 0, []
+    for data in DATA:
+        clean, noisy = runs.loc[data, 0], runs.loc[data, 0.2]
+        lead = clean.xgboost_tuned - clean.forest_tuned
+        boosting_ahead += lead.mean() > 2 * lead.sem()
+        forest_loses.append((clean.forest - noisy.forest).mean())
+        more = (clean.adaboost - noisy.adaboost) - (clean.forest - noisy.forest)
+        adaboost_suffers += more.mean() > 2 * more.sem()
+        tree_falls += (runs.loc[data].groupby("noise").tree.mean().diff().dropna() < 0).all()
+    figures = {
+        "data sets where boosting is ahead": boosting_ahead,
+        "data sets where AdaBoost loses more": adaboost_suffers,
+        "data sets where the tree falls": tree_falls,
+        "lowest training accuracy of a tree": table.tree_train.min(),
+        "lowest training accuracy of a forest": table.forest_train.min(),
+        "least loss of a forest": min(forest_loses),
+        "greatest loss of a forest": max(forest_loses),
+    }
+    holds = {
+        "boosting is more accurate than bagging": boosting_ahead >= 3,
+        "AdaBoost suffers from wrong labels": adaboost_suffers == 4,
+        "a single tree overfits": table.tree_train.min() == 1 and tree_falls == 4,
+        "bagging prevents overfitting": max(forest_loses) <= 0.01,
+    }
+    return holds, figures

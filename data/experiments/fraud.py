@@ -1,7 +1,7 @@
 """Which model finds fraud among the simulated card transactions, and what does scale_pos_weight
 change?
 
-Each seed trains on the days 1 to 50 of a random four fifths of the customers, chooses on days 51 to
+Each case trains on the days 1 to 50 of a random four fifths of the customers, chooses on days 51 to
 70 and is tested on days 71 to 90, both of all customers. The forest chooses the smallest size of
 its leaves, XGBoost its number of trees (early stopping) and its depth, by average precision on the
 days of choice. "xgboost weighted" is the same with scale_pos_weight set to honest over fraudulent
@@ -9,13 +9,23 @@ training rows. Numbers: average precision on the test days; recall and precision
 0.5, and at the 200 highest scores; the sum of all predicted probabilities over the number of
 frauds, which is 1 when probabilities are right on average.
 
+Seeds: 0 to 19, for the four fifths of the customers and the models.
+
+Written before the first run.
+
 Holds, as "XGBoost is a good choice for fraud" (153-12): its mean average precision is ahead of the
 logistic regression's by more than two standard errors of the paired difference.
+
 Holds, as "scale_pos_weight handles imbalance" (153-14): the weighted model's mean average precision
 is ahead of the unweighted one's by more than two standard errors, or its recall among the 200
 highest scores is.
+
 Holds, as "AdaBoost has trouble with imbalance" (153-18): AdaBoost's mean average precision is
 behind the forest's and XGBoost's by more than two standard errors.
+
+Came out: the mean average precision of XGBoost is 0.556, of the logistic regression 0.503, of the
+forest 0.551. Not "scale_pos_weight handles imbalance", which costs 0.042, and not "AdaBoost has
+trouble with imbalance" (0.546).
 """
 
 from pathlib import Path
@@ -33,7 +43,7 @@ from xgboost import XGBClassifier
 
 MODELS = ["tree", "logistic", "forest", "extra trees", "adaboost", "xgboost", "xgboost weighted"]
 CASES = [{"model": model, "seed": seed} for model in MODELS for seed in range(20)]
-TOLERANCE = 0.06
+DEPENDS = ["transactions.csv"]
 payments = pd.read_csv(Path(__file__).parents[1] / "transactions.csv")
 X = pd.get_dummies(payments.drop(columns=["day", "customer", "fraud"]), dtype=float)
 y = payments.fraud.to_numpy()
@@ -103,3 +113,29 @@ def run(case):
         "precision_200": float(truth[top].mean()),
         "predicted_over_true": float(p.sum() / truth.sum()),
     }
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    runs = table.pivot(index="seed", columns="model")
+
+    def lead(one, other, column="average_precision"):
+        return runs[column, one] - runs[column, other]
+
+    def ahead(difference):
+        return difference.mean() > 2 * difference.sem()
+
+    means = table.groupby("model").average_precision.mean()
+    figures = {f"average precision, {model}": means[model] for model in MODELS}
+    figures |= {
+        "weighted ahead": lead("xgboost weighted", "xgboost").mean(),
+        "weighted ahead, recall": lead("xgboost weighted", "xgboost", "recall_200").mean(),
+    }
+    holds = {
+        "XGBoost is a good choice for fraud": ahead(lead("xgboost", "logistic")),
+        "scale_pos_weight handles imbalance": ahead(lead("xgboost weighted", "xgboost"))
+        or ahead(lead("xgboost weighted", "xgboost", "recall_200")),
+        "AdaBoost has trouble with imbalance": ahead(lead("forest", "adaboost"))
+        and ahead(lead("xgboost", "adaboost")),
+    }
+    return holds, figures

@@ -6,9 +6,16 @@ Columns are test accuracies of XGBoost with 60 trees on the complete table, on t
 and on the table whose gaps are filled with the column's mean, and of a forest of 60 trees on the
 filled table.
 
+Seeds: 0 to 19, for the split, the gaps and the models.
+
+Written before the first run.
+
 Holds, as "XGBoost copes with missing values" (153-13): with gaps it loses less than three points of
 mean accuracy against the complete table, and it is not behind the filled table by more than two
 standard errors of the paired difference.
+
+Came out: it holds, the second half narrowly: gaps cost 0.019, and the table with gaps is 0.0048
+behind the filled one, with two standard errors of 0.0049.
 """
 
 import numpy as np
@@ -19,7 +26,6 @@ from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
 CASES = [{"seed": seed} for seed in range(20)]
-TOLERANCE = 0.02
 X, y = load_breast_cancer(return_X_y=True)
 
 
@@ -39,3 +45,16 @@ def run(case):
     }
     forest = RandomForestClassifier(60, random_state=seed).fit(filled[train], y[train])
     return scores | {"forest_filled": forest.score(filled[test], y[test])}
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    lost = (table.xgboost_complete - table.xgboost_gaps).mean()
+    behind = table.xgboost_filled - table.xgboost_gaps
+    figures = {
+        "lost by gaps": lost,
+        "behind the filled table": behind.mean(),
+        "two standard errors": 2 * behind.sem(),
+    }
+    holds = {"XGBoost copes with missing values": lost < 0.03 and behind.mean() <= 2 * behind.sem()}
+    return holds, figures

@@ -6,10 +6,17 @@ kinds of sign, so guessing gets 0.2; 10 epochs. "flatten" is the classic pipelin
 has the same convolutions but a third one and global max pooling in place of Flatten and the dense
 layer; "average pooling" takes the average instead; "dense" has no convolution.
 
+Seeds: 0 to 9, for the training scenes and the network; the test scenes are the same.
+
+Written before the first run.
+
 Holds, as "Flatten ties a network to places": in at least 9 of 10 seeds the flatten network is above
 0.9 at column 3 and below 0.4 at column 16, while the global pooling network is above 0.9 at column
 3 and loses less than 0.1 to column 13 (at column 16 the sign touches the border of the picture,
 where the last convolution has fewer places to look from).
+
+Came out: it holds in 10 of 10 seeds. At column 16 the flatten network has 0.10 and the one with
+global pooling 0.89.
 """
 
 from pathlib import Path
@@ -23,6 +30,7 @@ COLUMNS = [0, 3, 5, 7, 9, 11, 13, 16]
 NETWORKS = ["dense", "flatten", "average pooling", "global pooling"]
 CASES = [{"network": network, "seed": seed} for network in NETWORKS for seed in range(10)]
 # the flatten network's transition from knowing to not knowing moves a little between machines
+DEPENDS = ["make_signs.py", "signs.npz"]
 TOLERANCE = 0.15
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
@@ -72,3 +80,19 @@ def run(case):
         )[1]
         for c in COLUMNS
     }
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    runs = table.set_index(["network", "seed"])
+    flat, pooled = runs.loc["flatten"], runs.loc["global pooling"]
+    tied = (flat.column_3 > 0.9) & (flat.column_16 < 0.4)
+    free = (pooled.column_3 > 0.9) & (pooled.column_3 - pooled.column_13 < 0.1)
+    figures = {
+        "seeds": (tied & free).sum(),
+        "flatten, column 3": flat.column_3.mean(),
+        "flatten, column 16": flat.column_16.mean(),
+        "global pooling, column 13": pooled.column_13.mean(),
+        "global pooling, column 16": pooled.column_16.mean(),
+    }
+    return {"Flatten ties a network to places": (tied & free).sum() >= 9}, figures

@@ -9,10 +9,16 @@ it knows the scores of earlier batches only; jobs of its own batch enter with th
 dominate. Numbers: best average precision on the days of choice after 20 and 40 jobs, how many
 rounds of jobs 20 need, and the best after 4 rounds.
 
-Written before the first run:
+Seeds: 0 to 99, for the order in which rows are drawn.
+
+Written before the first run.
+
 Holds, as "run few jobs at a time" (154-09): at 20 jobs, one at a time is ahead of ten at a time in
 the mean by more than two standard errors, while the means of random search with one and with ten at
 a time differ by less than two.
+
+Came out: it holds: ten at a time cost the Bayesian search 0.004, give or take 0.002, and random
+search nothing. After four rounds, ten at a time have reached 0.722 and one at a time 0.685.
 """
 
 import math
@@ -28,7 +34,7 @@ CASES = [
     for parallel in [1, 2, 5, 10]
     for seed in range(100)
 ]
-TOLERANCE = 0.06
+DEPENDS = ["experiments/configurations.csv"]
 table = pd.read_csv(Path(__file__).with_name("configurations.csv"))
 table = table[table.space == "five"]
 knobs = ["eta", "num_round", "max_depth", "min_child_weight", "subsample"]
@@ -85,3 +91,22 @@ def run(case):
         "rounds_20": math.ceil(20 / parallel),
         "best_4_rounds": float(best[4 * parallel - 1]),
     }
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    runs = table.pivot(index="seed", columns=["strategy", "parallel"], values="best_20")
+    lost = runs["bayesian", 1] - runs["bayesian", 10]
+    lost_at_random = runs["random", 1] - runs["random", 10]
+    means = table.groupby(["strategy", "parallel"]).best_4_rounds.mean()
+    figures = {
+        "lost by ten at a time": lost.mean(),
+        "two standard errors": 2 * lost.sem(),
+        "lost by ten at a time, random": lost_at_random.mean(),
+        "4 rounds, one at a time": means["bayesian", 1],
+        "4 rounds, ten at a time": means["bayesian", 10],
+    }
+    few = lost.mean() > 2 * lost.sem()
+    # random search draws the same rows however many at a time: its standard error is 0
+    same = abs(lost_at_random.mean()) <= 2 * lost_at_random.sem()
+    return {"run few jobs at a time": few and same}, figures

@@ -4,10 +4,18 @@ scikit-learn's digits as they are, and with their 64 pixels reordered by one fix
 which keeps every bit of information. A small convolutional network and a dense one of similar size
 (about 640 updates), test accuracy on 540 images.
 
+Seeds: 0 to 9, for the training images and the network; permutation and test images are the same.
+
+Written before the first run.
+
 Holds, as "convolution pays for local structure": over 10 seeds at 1,000 training images the
 convolutional network's mean falls by at least 1 point under the permutation, the dense network's
 changes by less than 1 point, and the convolutional network is ahead by at least 1 point when the
 pixels are in place.
+
+Came out: not "convolution pays for local structure": the convolutional network falls by 0.022 and
+the dense one stays, as expected, but with the pixels in place the convolutional network is 0.002
+behind.
 """
 
 import keras
@@ -66,3 +74,14 @@ def run(case):
         "accuracy": model.evaluate(test, y_test, batch_size=540, verbose=0)[1],
         "parameters": model.count_params(),
     }
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    means = table[table.n_train == 1000].groupby(["network", "pixels"]).accuracy.mean()
+    falls = means["convolutional", "in place"] - means["convolutional", "permuted"]
+    change = means["dense", "permuted"] - means["dense", "in place"]
+    ahead = means["convolutional", "in place"] - means["dense", "in place"]
+    figures = {"convolutional falls by": falls, "dense changes by": change, "ahead by": ahead}
+    holds = falls >= 0.01 and abs(change) < 0.01 and ahead >= 0.01
+    return {"convolution pays for local structure": holds}, figures

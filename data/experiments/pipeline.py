@@ -3,9 +3,15 @@
 Conv2D, MaxPooling2D, Dropout, Flatten, Dense, Dropout, softmax on scikit-learn's digits (1,257 for
 training, 540 for testing, 20 epochs), and the same with one thing changed at a time.
 
+Seeds: 0 to 9, for the first weights and the order of the images; the split is the same.
+
+Written before the first run. No winner was expected among the variants.
+
 Holds, as "worth having": a part is worth having here if leaving it out lowers the mean test
-accuracy over 10 seeds by more than the two standard errors of the difference. No winner was
-expected among the variants.
+accuracy over 10 seeds by more than the two standard errors of the difference.
+
+Came out: no part is "worth having" by this rule: as taught the pipeline has 0.977, and 0.978 to
+0.983 with one thing changed.
 """
 
 import keras
@@ -48,3 +54,14 @@ def run(case):
     model.fit(X_train, y_train, batch_size=32, epochs=20, verbose=0)
     accuracy = model.evaluate(X_test, y_test, batch_size=540, verbose=0)[1]
     return {"accuracy": accuracy, "parameters": model.count_params()}
+
+
+def verdicts(table):
+    """Return which rules hold for a table (for any part), and the figures that decide."""
+    by_variant = table.groupby("variant").accuracy
+    means, errors = by_variant.mean(), by_variant.sem()
+    loss = means["as taught"] - means
+    error = (errors["as taught"] ** 2 + errors**2) ** 0.5
+    worth_having = [name for name in VARIANTS[1:] if loss[name] > 2 * error[name]]
+    figures = {name: means[name] for name in VARIANTS}
+    return {"worth having": worth_having != []}, figures

@@ -6,10 +6,18 @@ clean. Forests average the class probabilities of their first n trees; boosting 
 trees of depth 3, at a fast and a slow learning rate.
 Columns are the test accuracy after n trees.
 
+Seeds: 0 to 19, for the split, the flipped labels and the models.
+
+Written before the first run.
+
 Holds, as "more trees do not make a forest overfit" (153-24): the forest's mean accuracy with 300
 trees is at most half a point below its best over all numbers of trees.
+
 Holds, as "boosting may overfit" (153-24): at the learning rate 0.3, mean accuracy with 300 trees is
 more than three points below its best over all numbers of trees.
+
+Came out: both hold. With 300 trees the forest is at its best, and fast boosting is 0.045 below its
+best.
 """
 
 import numpy as np
@@ -21,7 +29,6 @@ from xgboost import XGBClassifier
 TREES = [1, 3, 10, 30, 100, 300]
 MODELS = ["forest", "forest, leaves of 10", "boosting, 0.3", "boosting, 0.03"]
 CASES = [{"model": model, "seed": seed} for model in MODELS for seed in range(20)]
-TOLERANCE = 0.03
 X, y = load_breast_cancer(return_X_y=True)
 
 
@@ -46,3 +53,15 @@ def run(case):
         model.fit(X_train, y_train)
         scores = [model.predict_proba(X_test, iteration_range=(0, n))[:, 1] for n in TREES]
     return {f"n_{n}": float(((score > 0.5) == y_test).mean()) for n, score in zip(TREES, scores)}
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    means = table.groupby("model")[[f"n_{n}" for n in TREES]].mean()
+    below_best = means.max(axis=1) - means.n_300
+    figures = {f"{model}, 300 trees below the best": below_best[model] for model in MODELS}
+    holds = {
+        "more trees do not make a forest overfit": below_best["forest"] <= 0.005,
+        "boosting may overfit": below_best["boosting, 0.3"] > 0.03,
+    }
+    return holds, figures

@@ -5,9 +5,17 @@ Road-sign scenes (make_signs.py) with the sign anywhere; the chapter's network w
 which share neither a sign nor a part of a photograph with the training. "gray" is the mean of the
 three channels, "no red" keeps green and blue.
 
-Holds: "each doubling buys less" if the mean gain over 10 seeds from 100 to 400 scenes is more than
-twice that from 400 to 1,600; "colour helps" if colour beats gray in at least 9 of 10 seeds at 400
-scenes.
+Seeds: 0 to 9, for the training scenes, their order and the network; the test scenes are the same.
+
+Written before the first run.
+
+Holds, as "each doubling buys less": the mean gain over 10 seeds from 100 to 400 scenes is more than
+twice that from 400 to 1,600.
+
+Holds, as "colour helps": colour beats gray in at least 9 of 10 seeds at 400 scenes.
+
+Came out: both hold. From 100 to 400 scenes accuracy rises by 0.076, from there to 1,600 by 0.006,
+and colour is ahead of gray in 10 of 10 seeds.
 """
 
 from pathlib import Path
@@ -27,6 +35,7 @@ CASES = [
     for n_train in sizes
     for seed in range(10)
 ]
+DEPENDS = ["make_signs.py", "signs.npz"]
 TOLERANCE = 0.06
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
@@ -84,3 +93,21 @@ def run(case):
             keep(case["channels"], X_test), y_test, batch_size=500, verbose=0
         )[1]
     }
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide."""
+    runs = table.pivot(index="seed", columns=["channels", "n_train"], values="accuracy")
+    means = runs.mean()["colour"]
+    early, late = means[400] - means[100], means[1600] - means[400]
+    ahead = (runs["colour", 400] > runs["gray", 400]).sum()
+    figures = {
+        "100 to 400 scenes": early,
+        "400 to 1,600 scenes": late,
+        "seeds in which colour is ahead": ahead,
+        "gray, 400 scenes": runs["gray", 400].mean(),
+        "no red, 400 scenes": runs["no red", 400].mean(),
+        "colour, 400 scenes": means[400],
+    }
+    holds = {"each doubling buys less": early > 2 * late, "colour helps": ahead >= 9}
+    return holds, figures

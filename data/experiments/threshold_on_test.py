@@ -9,10 +9,17 @@ many days from day 51. "Claimed" is what the former gives on the very test days 
 worlds, with other customers and other thieves of the same kinds: what comes after the report. Costs
 are euros per transaction.
 
-Holds, as "choosing the threshold on the test data flatters", over 40 worlds: for 5, 10 and 20 days
+Seeds: 0 to 39, one simulated world each; three more worlds follow the report of each.
+
+Written before the first run.
+
+Holds, as "choosing the threshold on the test data flatters": over 40 worlds, for 5, 10 and 20 days
 the mean cost later is above the mean cost claimed by more than twice the standard error of the
 difference, and the gap is wider for 5 days than for 20; the mean honest cost, from 20 days, differs
 from what that threshold costs later by less than twice the standard error of their difference.
+
+Came out: it holds. What comes later costs 0.22 euros a transaction more than claimed with 5 days to
+choose on, and 0.11 with 20; the honest report is off by 0.004, give or take 0.072.
 """
 
 import numpy as np
@@ -22,7 +29,7 @@ from xgboost import XGBClassifier
 
 MISS, ALARM = 200, 10
 CASES = [{"days": days, "seed": seed} for days in [5, 10, 20] for seed in range(40)]
-TOLERANCE = 0.1  # of one fraud more or less in a short test period
+DEPENDS = ["make_transactions.py"]
 
 
 def world(seed):
@@ -73,3 +80,19 @@ def run(case):
             row[f"{name}_{key}_later"] = at(later_y, later_score, threshold)[n]
     row["cost_rule_later"] = at(later_y, later_score, ALARM / (ALARM + MISS))[0]
     return row
+
+
+def verdicts(table):
+    """Return which rules hold for a table, and the figures that decide (euros a transaction)."""
+    gaps = (table.cost_claimed_later - table.cost_claimed).groupby(table.days)
+    honest = table[table.days == 20]
+    honest_gap = honest.cost_honest_later - honest.cost_honest
+    figures = {f"gap, {days} days": gaps.mean()[days] for days in [5, 10, 20]}
+    figures |= {
+        "honest gap, 20 days": honest_gap.mean(),
+        "two standard errors of the honest gap": 2 * honest_gap.sem(),
+    }
+    flatters = (gaps.mean() > 2 * gaps.sem()).all() and gaps.mean()[5] > gaps.mean()[20]
+    honest_is_right = abs(honest_gap.mean()) < 2 * honest_gap.sem()
+    rule = "choosing the threshold on the test data flatters"
+    return {rule: flatters and honest_is_right}, figures
