@@ -56,6 +56,12 @@ def test_a_cell_that_cannot_run_at_all_is_reported_both_times(store, run, capsys
     assert capsys.readouterr().out == told
 
 
+def test_a_kernel_that_ends_is_reported(store, run, capsys):
+    path = store(end="import os\nos._exit(1)")
+    assert run("--twice", path) == 1
+    assert capsys.readouterr().out == "141_1_small.ipynb does not run to its end: Kernel died\n"
+
+
 def test_cells_that_run_twice_pass(store, run, capsys):
     path = store(make="x = 1", error="1 / 0", use="assert x == 1")
     notebook = read(path)

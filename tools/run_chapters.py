@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -89,15 +89,18 @@ def execute(path):
 def run_twice(path):
     """Run each code cell of a notebook twice in a row, in one kernel.
 
-    Return a list of sentences about cells that raised, first or second time. Cells tagged
-    raises-exception may. The file is left as it was.
+    Return a list of sentences about cells that raised, first or second time, or about a kernel that
+    did not get to the end. Cells tagged raises-exception may raise. The file is left as it was.
     """
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     runs = nbformat.v4.new_notebook()
     for cell in cells:
         runs.cells += [nbformat.v4.new_code_cell(cell.source) for _ in range(2)]
-    client(runs, path, allow_errors=True).execute()
+    try:
+        client(runs, path, allow_errors=True).execute()
+    except (CellTimeoutError, DeadKernelError) as error:
+        return [f"{path.name} does not run to its end: {error}"]
     problems = []
     for cell, *both in zip(cells, runs.cells[::2], runs.cells[1::2]):
         if "raises-exception" in cell.metadata.get("tags", []):
