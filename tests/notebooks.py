@@ -1,18 +1,9 @@
 """What the tests share: the notebooks, their cells, the claims, and the parts of a page."""
 
-from pathlib import Path
-
 import nbformat
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def number(path):
-    """Return a chapter's number from its file name: 145_1_transformers.ipynb is "145.1"."""
-    first, second = path.stem.split("_")[:2]
-    return f"{first}.{second}" if second.isdigit() else first
-
+from course import ROOT, number
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path)))
 NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
