@@ -16,6 +16,10 @@ import sys
 import venv
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent / "_ext"))
+
+from course_files import course_files, files_below
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -71,18 +75,19 @@ def need_data():
         stop(f"missing: {missing}; `git checkout -- data` or a new copy has them.")
 
 
-def book():
-    """Build the site if anything it shows has changed, and return the exit status."""
-    top = ["_config.yml", "_toc.yml", "intro.md", "requirements.txt", "lock.txt"]
-    sources = [ROOT / name for name in top]
+def sources():
+    """Return the paths of all files that the site shows or that course.zip packs, a set."""
+    paths = set(course_files(ROOT))
     for folder in ("chapters", "reference", "data", "_ext"):
-        sources += [
-            path
-            for path in (ROOT / folder).rglob("*.*")
-            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
-        ]
+        paths.update(files_below(ROOT / folder))
+    return paths
+
+
+def book():
+    """Build the site if anything in it has changed, and return the exit status."""
     stamp = ROOT / "_build" / "built"
-    wanted = fingerprint(sources) + os.environ.get("COURSE_REPOSITORY", "")
+    settings = [os.environ.get(name, "") for name in ("COURSE_REPOSITORY", "COURSE_BRANCH")]
+    wanted = " ".join([fingerprint(sources()), *settings])
     if not (SITE.exists() and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
         # jupyter_book has no __main__, and its script lies elsewhere on Windows
@@ -100,22 +105,35 @@ def test(options):
     return run("-m", "pytest", "--nbval", "-n", "2", "--dist", "loadscope", *options)
 
 
+def number(notebook):
+    """Return a chapter's number from its path: 145_1_transformers.ipynb is "145.1"."""
+    first, second = notebook.stem.split("_")[:2]
+    return f"{first}.{second}" if second.isdigit() else first
+
+
+def command_to_run(notebook):
+    """Return the command that executes and stores a notebook, a path below chapters/ or reference/.
+
+    The reference notebooks are run together.
+    """
+    if notebook.resolve().parent.name == "chapters":
+        return f"python course.py run {number(notebook)}"
+    return "python course.py run"
+
+
 def chapters(numbers):
-    """Return the notebooks whose names begin with these numbers; 145.1 finds 145_1_transformers."""
+    """Return the notebooks of chapters with these numbers; 145.1 is 145_1_transformers.ipynb."""
+    paths = sorted((ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path)))
+    written = {number(path): path for path in paths}
     found = []
-    for number in numbers:
-        prefix = number.replace(".", "_") + "_"
-        paths = [
-            p
-            for p in sorted((ROOT / "chapters").glob(f"{prefix}*.ipynb"))
-            if not p.name[len(prefix)].isdigit()
-        ]
-        if not paths:
-            written = ", ".join(
-                p.name.split(".")[0] for p in sorted((ROOT / "chapters").glob("*.ipynb"))
+    for asked in (text.replace("_", ".") for text in numbers):
+        if asked not in written:
+            near = [one for one in written if one.startswith(f"{asked}.")] or list(written)
+            stop(
+                f"there is no chapter {asked} yet; the written ones are {', '.join(written)}, "
+                f"for example `{command_to_run(written[near[0]])}`."
             )
-            stop(f"there is no chapter {number} yet; the written ones are: {written}.")
-        found += paths
+        found.append(written[asked])
     return found
 
 

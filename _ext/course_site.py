@@ -12,8 +12,10 @@ import os
 import re
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
+from course_files import course_files
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
@@ -303,18 +305,9 @@ def repair_page(html):
 
 
 def pack(root, target):
-    """Packs the course (chapters with data, checks and site, no caches) from folder `root` into the
-    ZIP file `target`.
-    """
-    files = [path for path in root.glob("*.*") if path.is_file()]
-    for folder in ("chapters", "reference", "data", "tests", "tools", "_ext"):
-        files += [
-            path
-            for path in (root / folder).rglob("*")
-            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
-        ]
+    """Pack the files of the course from the folder `root` into the ZIP file `target`."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
+        for path in course_files(root):
             archive.write(path, Path("course") / path.relative_to(root))
 
 
@@ -368,4 +361,10 @@ def setup(app):
     app.connect("source-read", fill_in)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        # pages that an older extension has read are read again
+        "env_version": zlib.crc32(Path(__file__).read_bytes()),
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

@@ -1,15 +1,44 @@
-"""The training scripts answer input that cannot work with one sentence."""
+"""The training scripts: what they train, and one sentence for input that cannot work."""
 
 import json
 import os
 import subprocess
 import sys
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from notebooks import ROOT
 
+SCRIPTS = ROOT / "chapters/scripts"
 
+
+def run(command, **variables):
+    """Run this Python with a command, a list; return the finished process, with its output as text.
+
+    Of the variables that begin with SM_ it has the given ones only.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SM_")}
+    return subprocess.run(
+        [sys.executable, *command],
+        env=environment | {"PYTHONUTF8": "1"} | variables,
+        capture_output=True,
+        encoding="utf8",
+    )
+
+
+# a platform can only be simulated after JAX has found the real one
+ON_WINDOWS = """
+import runpy, sys
+import jax
+sys.platform = "win32"
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("start", [[], ["-c", ON_WINDOWS]], ids=["here", "on Windows"])
 @pytest.mark.parametrize(
     "hosts, options, sentence",
     [
@@ -18,29 +47,80 @@ from notebooks import ROOT
         (1, ["--steps", "1"], "Take 2 steps or more, of batches that divide 1792."),
     ],
 )
-def test_training_that_cannot_be_shared(hosts, options, sentence, tmp_path):
-    np.savez(tmp_path / "digits.npz", y=np.zeros(1792))
-    names = [f"algo-{k}" for k in range(1, hosts + 1)]
-    environment = {"SM_HOSTS": json.dumps(names), "SM_CURRENT_HOST": "algo-1"}
-    environment |= {"SM_CHANNEL_TRAIN": str(tmp_path), "SM_MODEL_DIR": str(tmp_path)}
-    script = ROOT / "chapters/scripts/train_parallel.py"
-    done = subprocess.run(
-        [sys.executable, script, *options],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-    )
+def test_training_that_cannot_be_shared(hosts, options, sentence, start, tmp_path):
+    done = train_parallel(hosts, options, start, tmp_path)
     assert (done.returncode, done.stderr) == (1, sentence + "\n")
 
 
-def test_training_without_its_variables():
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SM_")}
-    script = ROOT / "chapters/scripts/train_parallel.py"
-    done = subprocess.run(
-        [sys.executable, script],
-        env=environment | {"SM_MODEL_DIR": "."},
-        capture_output=True,
-        text=True,
+def test_training_on_two_hosts_needs_gloo(tmp_path):
+    done = train_parallel(2, [], ["-c", ON_WINDOWS], tmp_path)
+    sentence = "JAX has no gloo for Windows: run several processes in WSL.\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+def train_parallel(hosts, options, start, folder):
+    """Run train_parallel.py as the first of so many hosts on 1,792 rows; return the process."""
+    np.savez(folder / "digits.npz", y=np.zeros(1792))
+    names = [f"algo-{k}" for k in range(1, hosts + 1)]
+    return run(
+        [*start, SCRIPTS / "train_parallel.py", *options],
+        SM_HOSTS=json.dumps(names),
+        SM_CURRENT_HOST="algo-1",
+        SM_CHANNEL_TRAIN=str(folder),
+        SM_MODEL_DIR=str(folder),
     )
-    told = "Not set: SM_HOSTS, SM_CURRENT_HOST, SM_CHANNEL_TRAIN; in chapter 163"
-    assert done.returncode == 1 and done.stderr.startswith(told)
+
+
+def test_training_without_its_variables():
+    done = run([SCRIPTS / "train_parallel.py"], SM_MODEL_DIR=".")
+    missing = "SM_HOSTS, SM_CURRENT_HOST, SM_CHANNEL_TRAIN"
+    told = f"Not set: {missing}; in chapter 163, `launch` sets them.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.fixture
+def train_fraud(tmp_path):
+    """A function that runs train_fraud.py on 40 made payments, with checkpoints; it returns the
+    process and the model.
+    """
+    rng = np.random.default_rng(0)
+    payments = pd.DataFrame({"amount": rng.random(40), "fraud": np.arange(40) % 4 == 0})
+    payments.to_csv(tmp_path / "payments.csv", index=False)
+
+    def train_fraud(rounds):
+        done = run(
+            [SCRIPTS / "train_fraud.py", "--rounds", str(rounds), "--checkpoints", tmp_path],
+            SM_CHANNEL_TRAIN=str(tmp_path),
+            SM_CHANNEL_VALIDATION=str(tmp_path),
+            SM_MODEL_DIR=str(tmp_path),
+        )
+        return done, joblib.load(tmp_path / "model.joblib")
+
+    return train_fraud
+
+
+@pytest.mark.parametrize("rounds, reported", [(3, [3]), (10, [5, 10]), (12, [5, 10, 12])])
+def test_fraud_is_trained_for_as_many_rounds_as_asked(rounds, reported, train_fraud):
+    done, model = train_fraud(rounds)
+    assert done.returncode == 0, done.stderr
+    starts = [line.split()[0] for line in done.stdout.splitlines()]
+    assert starts == [f"round={n}" for n in reported]
+    assert model.n_iter_ == rounds
+
+
+def test_fraud_goes_on_from_a_checkpoint_and_reports_a_finished_one(train_fraud):
+    first, _ = train_fraud(8)
+    longer, model = train_fraud(10)
+    again, _ = train_fraud(10)
+    assert first.stdout.splitlines()[-1].startswith("round=8 ")
+    assert longer.stdout.splitlines()[0] == "resumed after round 8" and model.n_iter_ == 10
+    last = longer.stdout.splitlines()[-1]
+    assert last.startswith("round=10 ")
+    assert again.stdout.splitlines() == ["resumed after round 10", last]
+
+
+def test_fraud_does_not_go_back_behind_a_checkpoint(train_fraud):
+    train_fraud(8)
+    done, model = train_fraud(5)
+    sentence = "The checkpoint has 8 rounds, and --rounds asks for 5.\n"
+    assert (done.returncode, done.stderr) == (1, sentence) and model.n_iter_ == 8

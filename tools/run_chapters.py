@@ -3,6 +3,8 @@
 python tools/run_chapters.py chapters/144_*.ipynb          execute, normalise, save
 python tools/run_chapters.py --check chapters/*.ipynb      fail on a notebook that is not stored in
 this form
+python tools/run_chapters.py --twice chapters/*.ipynb      run each cell twice in a row and fail on
+one that raises; store nothing
 """
 
 import argparse
@@ -14,21 +16,26 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from course import ROOT, command_to_run
+
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"course", "jupyter", "mystnb", "tags"}
+CELL_METADATA = {"course", "tags", "mystnb", "jupyter"}
 
 
 def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
-    Cell ids stay. Code cells are counted 1..n, only course, jupyter, mystnb and tags metadata are
-    kept, pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
-    JupyterLab but never nbval.
+    Cell ids stay. Code cells are counted 1..n. Of the metadata, the notebook keeps course, and a
+    cell course, tags, mystnb and jupyter. Pieces of one stream are joined, and stderr is dropped:
+    TensorFlow's start-up lines reach JupyterLab but never nbval.
     """
-    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    about = {key: value for key, value in notebook.metadata.items() if key == "course"}
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA | about)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     count = 0
     for cell in notebook.cells:
@@ -54,6 +61,18 @@ def normalise(notebook):
     return notebook
 
 
+def client(notebook, path, **options):
+    """Return a client that runs a notebook in the folder of `path`, in a kernel of this Python."""
+    return NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": path.parent}},
+        **options,
+    )
+
+
 def execute(path):
     """Run a notebook in a fresh kernel of this Python and save it in its stored form.
 
@@ -63,15 +82,52 @@ def execute(path):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(
-        notebook,
-        timeout=600,
-        kernel_name="python3",
-        record_timing=False,
-        resources={"metadata": {"path": path.parent}},
-    )
-    client.execute()
+    client(notebook, path).execute()
     save(notebook, path)
+
+
+def run_twice(path):
+    """Run each code cell of a notebook twice in a row, in one kernel.
+
+    Return a list of sentences about cells that raised, first or second time. Cells tagged
+    raises-exception may. The file is left as it was.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    runs = nbformat.v4.new_notebook()
+    for cell in cells:
+        runs.cells += [nbformat.v4.new_code_cell(cell.source) for _ in range(2)]
+    client(runs, path, allow_errors=True).execute()
+    problems = []
+    for cell, *both in zip(cells, runs.cells[::2], runs.cells[1::2]):
+        if "raises-exception" in cell.metadata.get("tags", []):
+            continue
+        for which, run in zip(["first", "second"], both):
+            problems += [
+                f"{path.name}, cell {cell.id} raises when it is run for the {which} time: "
+                f"{output.ename}: {output.evalue}"
+                for output in run.outputs
+                if output.output_type == "error"
+            ]
+    return problems
+
+
+def left_out(platform=sys.platform):
+    """Return the chapters that cannot run on a platform, a list of paths.
+
+    A chapter names what it needs in its notebook's metadata. gloo is the one thing that may be
+    missing: JAX has none for Windows.
+    """
+    if platform != "win32":
+        return []
+    chapters = sorted((ROOT / "chapters").glob("*.ipynb"))
+    return [path for path in chapters if "gloo" in needs(path)]
+
+
+def needs(path):
+    """Return what a notebook needs beside the installed packages, a list such as ["gloo"]."""
+    notebook = nbformat.read(path, as_version=4)
+    return notebook.metadata.get("course", {}).get("needs", [])
 
 
 def save(notebook, path):
@@ -91,33 +147,51 @@ def is_normalised(path):
     return nbformat.writes(normalise(notebook)) + "\n" == text
 
 
+def check(path):
+    """Print what to do about a notebook that is not in its stored form; return whether it is."""
+    if is_normalised(path):
+        return True
+    print(f"{path} is not stored as run: execute it with `{command_to_run(path)}`.")
+    return False
+
+
+def check_twice(path):
+    """Print which cells raise when each runs twice; return whether none does."""
+    problems = run_twice(path)
+    print(*problems or [f"{path}: each cell ran twice"], sep="\n", flush=True)
+    return not problems
+
+
+def run_and_save(path):
+    """Execute a notebook and save it, or print which cell failed; return whether none did."""
+    try:
+        execute(path)
+    except CellExecutionError as error:
+        print(f"{path}: a cell failed, and the file is left as it was.\n{error}")
+        return False
+    print(f"{path}: executed and saved", flush=True)
+    return True
+
+
 def main():
     """Run or check the notebooks named on the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="check the stored form, run nothing")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--check", action="store_true", help="check the stored form, run nothing")
+    ways.add_argument("--twice", action="store_true", help="run each cell twice, store nothing")
     parser.add_argument("notebooks", nargs="+", type=Path)
     arguments = parser.parse_args()
     if sys.platform == "win32":
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
-    failed = False
-    for path in arguments.notebooks:
-        if arguments.check:
-            if not is_normalised(path):
-                print(
-                    f"{path} is not stored as run: "
-                    f"execute it with `python course.py run {path.name[:3]}`."
-                )
-                failed = True
-            continue
-        try:
-            execute(path)
-            print(f"{path}: executed and saved")
-        except CellExecutionError as error:
-            print(f"{path}: a cell failed, and the file is left as it was.\n{error}")
-            failed = True
-    return int(failed)
+    if arguments.check:
+        passed = [check(path) for path in arguments.notebooks]
+    elif arguments.twice:
+        passed = [check_twice(path) for path in arguments.notebooks]
+    else:
+        passed = [run_and_save(path) for path in arguments.notebooks]
+    return int(not all(passed))
 
 
 if __name__ == "__main__":

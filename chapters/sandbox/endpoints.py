@@ -15,7 +15,7 @@ from botocore.response import StreamingBody
 
 from . import files
 from .api import ACCOUNT, Refused, answer, arn, client, emit, listed, now, pick, write_log
-from .jobs import is_xgboost, unpack_code
+from .jobs import container_environment, is_xgboost, unpack_code
 
 SERVER = Path(__file__).with_name("serve.py")
 
@@ -116,8 +116,10 @@ def load(endpoint, container):
     command = [sys.executable, str(SERVER), str(ml / "model")]
     if "SAGEMAKER_PROGRAM" in given:
         command.append(str(ml / "model/code" / given["SAGEMAKER_PROGRAM"]))
+    own = {key: value.replace("/opt/ml", ml.as_posix()) for key, value in given.items()}
     endpoint.server = subprocess.Popen(
         command,
+        env=container_environment() | own,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

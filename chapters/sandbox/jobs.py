@@ -45,6 +45,15 @@ LAUNCHERS = (
     "sagemaker_mpi_enabled",
     "sagemaker_parameter_server_enabled",
 )
+# what a container's process takes over from this machine: where things are, language and time, and
+# what decides with which threads and instructions the libraries compute
+INHERITED = """
+    PATH PYTHONPATH LD_LIBRARY_PATH HOME TMPDIR LANG LC_ALL TZ PYTHONHASHSEED
+    SYSTEMROOT WINDIR COMSPEC PATHEXT USERPROFILE APPDATA LOCALAPPDATA TEMP TMP
+    OPENBLAS_NUM_THREADS OPENBLAS_CORETYPE MKL_NUM_THREADS NPY_DISABLE_CPU_FEATURES GLIBC_TUNABLES
+    TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS TF_ENABLE_ONEDNN_OPTS TF_CPP_MIN_LOG_LEVEL
+    ONEDNN_MAX_CPU_ISA XLA_FLAGS JAX_PLATFORMS CUDA_VISIBLE_DEVICES
+""".split()
 XGBOOST = Path(__file__).with_name("xgboost_image.py")
 XGBOOST_METRICS = "auc aucpr error logloss mae map mape merror mlogloss ndcg rmse rmsle"
 
@@ -343,21 +352,34 @@ def prepare(job, host, ml, port):
     }
     variables |= {f"HP_{key.upper()}": value for key, value in hyper.items()}
     variables |= {f"CHANNEL_{key.upper()}": path for key, path in channels.items()}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    environment |= guard.LOCAL | {
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # a script that calls AWS finds nobody
-        "AWS_REGION": REGION,
-        "MPLBACKEND": "Agg",
-        "OMP_NUM_THREADS": "1",  # small jobs are quicker so, and repeat exactly
-        "PYTHONUNBUFFERED": "1",
-        "TRAINING_JOB_NAME": name,
-        "TRAINING_JOB_ARN": arn("training-job", name),
-    }
+    environment = container_environment()
+    environment |= {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn("training-job", name)}
     for key, value in variables.items():
         environment[f"SM_{key}"] = value if isinstance(value, str) else json.dumps(value)
     environment |= {k: local(v) for k, v in request.get("Environment", {}).items()}
     command = [sys.executable, str(program), *arguments]
     return Host(ml, command, environment, synced, job.lines[host])
+
+
+def container_environment():
+    """Return the variables with which the process of every container starts, a dict of strings.
+
+    These are the variables of this process that INHERITED names, as far as they are set, and some
+    that are the same everywhere. All else in the notebook's environment stays out of jobs and
+    endpoints, as a container's would: its terminal, its colours, its credentials.
+    """
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    fixed = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # a script that calls AWS finds nobody
+        "AWS_REGION": REGION,
+        "MPLBACKEND": "Agg",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",  # small jobs are quicker so, and repeat exactly
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",  # their output is read as UTF-8
+        "PYTHON_COLORS": "0",  # from Python 3.13 on, a traceback would have colours
+    }
+    return inherited | guard.LOCAL | fixed
 
 
 def neighbours(request, hosts, host, port):

@@ -37,7 +37,10 @@ if args.checkpoints and (args.checkpoints / "model.joblib").exists():
     done = model.n_iter_
     print(f"resumed after round {done}")
 
-for rounds in range(done + 5, args.rounds + 1, 5):
+if done > args.rounds:
+    raise SystemExit(f"The checkpoint has {done} rounds, and --rounds asks for {args.rounds}.")
+reported = [*range(done + 5, args.rounds, 5), args.rounds]
+for rounds in reported:
     model.set_params(max_iter=rounds).fit(X, y)
     score = model.predict_proba(X_validation)[:, 1]
     train_loss = log_loss(y, model.predict_proba(X)[:, 1])

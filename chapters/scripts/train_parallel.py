@@ -28,13 +28,13 @@ missing = ", ".join(name for name in needed if name not in os.environ)
 if missing:
     raise SystemExit(f"Not set: {missing}; in chapter 163, `launch` sets them.")
 hosts = json.loads(os.environ["SM_HOSTS"])
-if sys.platform == "win32" and len(hosts) > 1:
-    raise SystemExit("JAX has no gloo for Windows: run several processes in WSL.")
 data = np.load(Path(os.environ["SM_CHANNEL_TRAIN"]) / "digits.npz")
 if len(data["y"]) % args.batch_size or args.steps < 2:
     raise SystemExit(f"Take 2 steps or more, of batches that divide {len(data['y'])}.")
 if args.batch_size % len(hosts):
     raise SystemExit(f"{len(hosts)} processes cannot share {args.batch_size} rows.")
+if sys.platform == "win32" and len(hosts) > 1:
+    raise SystemExit("JAX has no gloo for Windows: run several processes in WSL.")
 jax.config.update("jax_default_matmul_precision", "float32")  # GPUs would round more
 rank, n = hosts.index(os.environ["SM_CURRENT_HOST"]), len(hosts)
 first = os.environ.get("SM_MASTER_ADDR", hosts[0])
