@@ -1,6 +1,6 @@
-"""Chapter 141.1's training job, written with the SageMaker Python SDK, version 3. In an account:
-python -m pip install sagemaker==3.27.0, then run this with SAGEMAKER_ROLE, SAGEMAKER_BUCKET and
-AWS_DEFAULT_REGION=us-east-1.
+"""The training job of chapter 141.1, with the SageMaker Python SDK 3, in an account:
+python -m pip install sagemaker==3.27.0, then set SAGEMAKER_ROLE, SAGEMAKER_BUCKET
+and AWS_DEFAULT_REGION=us-east-1, and run this.
 """
 
 import os
