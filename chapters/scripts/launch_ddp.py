@@ -1,6 +1,7 @@
 """Start train_ddp.py as a training job on two machines of eight GPUs.
 
-Needs the SageMaker Python SDK, version 3 (written for 3.27.0), a role, and an account that pays.
+Needs the SageMaker Python SDK, version 3 (the request was read from sagemaker-train 1.27.0), a
+role, an image of your own, and an account that pays.
 """
 
 from sagemaker.core.training.configs import Compute, SourceCode
