@@ -1,8 +1,8 @@
 """Data parallelism in PyTorch: network, data, initial weights and so losses are those of chapter
 163's JAX program.
 
-Each process takes an equal part of every batch. With DDP every process keeps all weights, and an
-all-reduce averages the gradients. With FSDP it keeps a part of them, gathers a layer when it is
+Each process takes an equal part of every batch, which its sampler picks. With DDP every process
+keeps all weights, and an all-reduce averages the gradients. With FSDP it keeps a part of them, gathers a layer when it is
 needed, and receives its part of the averaged gradients. Both must end with the weights that one
 process reaches on whole batches, or the script fails; so it does with `--ways alone`, where the
 processes do not talk. Two processes, on a CPU or on two GPUs (not tried yet):
@@ -31,6 +31,7 @@ try:
     from torch import nn
     from torch.distributed.fsdp import fully_shard
     from torch.nn.parallel import DistributedDataParallel
+    from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 except ModuleNotFoundError as error:
     raise SystemExit(f"{error}: pip install -r requirements-torch.txt") from None
 
@@ -51,7 +52,7 @@ if gpu:
 torch.set_num_threads(1)
 X, y = load_digits(return_X_y=True)
 X = torch.tensor(X[:1792] / 16, dtype=torch.float32, device=device)
-y = torch.tensor(y[:1792], device=device)
+digits = TensorDataset(X, torch.tensor(y[:1792], device=device))
 
 
 def network():
@@ -78,19 +79,21 @@ def parallel(model, way):
 
 def train(way):
     """Return the model, the losses of this process's rows, and bytes sent per step."""
+    n, part = (1, 0) if way == "one" else (world, rank)
+    sampler = DistributedSampler(digits, n, part, shuffle=False)  # True outside this comparison
+    loader = DataLoader(digits, batch_size=256 // n, sampler=sampler)
     model = parallel(network(), way)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    size, first = (256, 0) if way == "one" else (256 // world, 256 // world * rank)
     losses, sent = [], []
-    for step in range(21):
-        start = 256 * step % 1792 + first
-        rows = slice(start, start + size)
-        sgd.zero_grad()
-        loss = nn.functional.cross_entropy(model(X[rows]), y[rows])
-        loss.backward()  # DDP and FSDP average the gradients here
-        sgd.step()
-        losses.append(loss.detach())
-        sent.append(written())
+    for epoch in range(3):
+        sampler.set_epoch(epoch)  # with shuffle=True: another order in every epoch
+        for images, labels in loader:
+            sgd.zero_grad()
+            loss = nn.functional.cross_entropy(model(images), labels)
+            loss.backward()  # DDP and FSDP average the gradients here
+            sgd.step()
+            losses.append(loss.detach())
+            sent.append(written())
     return model, torch.stack(losses), (sent[-1] - sent[0]) / 20
 
 
