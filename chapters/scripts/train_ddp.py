@@ -2,10 +2,11 @@
 163's JAX program.
 
 Each process takes an equal part of every batch, which its sampler picks. With DDP every process
-keeps all weights, and an all-reduce averages the gradients. With FSDP it keeps a part of them, gathers a layer when it is
-needed, and receives its part of the averaged gradients. Both must end with the weights that one
-process reaches on whole batches, or the script fails; so it does with `--ways alone`, where the
-processes do not talk. Two processes, on a CPU or on two GPUs (not tried yet):
+keeps all weights, and an all-reduce averages the gradients. With FSDP it keeps a part of them,
+gathers a layer when it is needed, and receives its part of the averaged gradients. Both must end
+with the weights that one process reaches on whole batches, or the script fails; so it does with
+`--ways alone`, where the processes do not talk. Two processes, on a CPU or on two GPUs (not tried
+yet):
 
     torchrun --nproc_per_node=2 chapters/scripts/train_ddp.py
 
