@@ -19,6 +19,7 @@ OF_THE_WHOLE = {"", "Facts for the exam", "Often said, checked", "Pitfalls", "Su
 OF_THE_WHOLE |= {"Check yourself", "Further reading"}
 DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
 SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
+BEFORE, AFTER = 4, 2  # code cells beside a text
 NUMBER = re.compile(f"(?P<share>{SHARE})|(?P<decimal>{DECIMAL})")
 CHAPTER = re.compile(r"1[4-6]\d\.\d")
 PRINTED = re.compile(r"\d[\d,]*\.?\d*(?:e-?\d+)?")
@@ -37,9 +38,23 @@ def values(text):
 
 
 def evidence(cells):
-    """Return the numbers that code cells hold and print, a what-if's other cases included."""
-    shown = [f"{cell.source}\n{printed(cell)}\n{course(cell).get('cases', '')}" for cell in cells]
+    """Return the numbers that code cells print and, unless they are folded, hold; a what-if's other
+    cases included.
+    """
+    shown = []
+    for cell in cells:
+        source = "" if "hide-input" in tags(cell) else cell.source
+        shown.append(f"{source}\n{printed(cell)}\n{course(cell).get('cases', '')}")
     return values("\n".join(shown))
+
+
+def beside(cells, place):
+    """Return the code cells of a section that stand beside its cell of this place: the four before
+    it, itself, and the two after it.
+    """
+    before = [cell for cell in cells[: place + 1] if cell.cell_type == "code"]
+    after = [cell for cell in cells[place + 1 :] if cell.cell_type == "code"]
+    return before[-BEFORE:] + after[:AFTER]
 
 
 def plain(text):
@@ -56,7 +71,7 @@ def written(cell):
     return "\n".join(filter(None, [caption, alt, *course(cell).get("alts", [])]))
 
 
-def occurs(number, is_share, known):
+def occurs(number, is_share, near):
     """Return whether a number, as written, is one of the known ones after rounding."""
     places = len(number.partition(".")[2])
     value, half = float(number.replace(",", "")), 0.5000001 * 10**-places
@@ -68,15 +83,14 @@ def unproven(notebook):
     """Yield the numbers of the prose that nothing shows, and exceptions that nobody needs."""
     everything = evidence(code_cells(notebook))
     for heading, cells in sections(notebook):
-        local = evidence(cell for cell in cells if cell.cell_type == "code")
-        known = everything if heading in OF_THE_WHOLE else local
-        for cell in cells:
+        for place, cell in enumerate(cells):
             if "question" in tags(cell):
                 continue
+            near = everything if heading in OF_THE_WHOLE else evidence(beside(cells, place))
             needless = dict(course(cell).get("prose", {}))
             for found in NUMBER.finditer(written(cell)):
                 number, is_share = found.group(), bool(found["share"])
-                if CHAPTER.fullmatch(number) or occurs(number, is_share, known):
+                if CHAPTER.fullmatch(number) or occurs(number, is_share, near):
                     continue
                 if number in course(cell).get("prose", {}):
                     needless.pop(number, None)
