@@ -28,9 +28,8 @@ def table(channel):
 
 X, y = table("TRAIN")
 X_validation, y_validation = table("VALIDATION")
-model = HistGradientBoostingClassifier(
-    learning_rate=args.learning_rate, max_iter=args.max_iter, early_stopping=False, random_state=0
-)
+model = HistGradientBoostingClassifier(early_stopping=False, random_state=0)
+model.set_params(learning_rate=args.learning_rate, max_iter=args.max_iter)
 model.fit(X, y)
 score = average_precision_score(y_validation, model.predict_proba(X_validation)[:, 1])
 print(f"average_precision={score:.6f}")
