@@ -1,20 +1,21 @@
-"""Train XGBoost on the card payments and print its average precision on the days of choice.
+"""Train boosted trees on the card payments and print their average precision on the days of choice.
 
-A training script for a container: data from SM_CHANNEL_TRAIN and SM_CHANNEL_VALIDATION (CSV files,
-label first, no header), hyperparameters as arguments, the model to SM_MODEL_DIR.
+A training script for a container with scikit-learn: data from SM_CHANNEL_TRAIN and
+SM_CHANNEL_VALIDATION (CSV files, label first, no header), hyperparameters as arguments, the model
+to SM_MODEL_DIR.
 """
 
 import argparse
 import os
 
+import joblib
 import numpy as np
-import xgboost
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--eta", type=float, default=0.3)
-parser.add_argument("--num_round", type=int, default=100)
-parser.add_argument("--max_depth", type=int, default=3)
+parser.add_argument("--learning_rate", type=float, default=0.1)
+parser.add_argument("--max_iter", type=int, default=100)
 args = parser.parse_args()
 
 
@@ -26,10 +27,10 @@ def table(channel):
 
 
 X, y = table("TRAIN")
-X_valid, y_valid = table("VALIDATION")
-settings = {"objective": "binary:logistic", "nthread": 1}
-settings |= {"eta": args.eta, "max_depth": args.max_depth}
-model = xgboost.train(settings, xgboost.DMatrix(X, y), args.num_round)
-score = average_precision_score(y_valid, model.predict(xgboost.DMatrix(X_valid)))
+X_validation, y_validation = table("VALIDATION")
+model = HistGradientBoostingClassifier(early_stopping=False, random_state=0)
+model.set_params(learning_rate=args.learning_rate, max_iter=args.max_iter)
+model.fit(X, y)
+score = average_precision_score(y_validation, model.predict_proba(X_validation)[:, 1])
 print(f"average_precision={score:.6f}")
-model.save_model(os.path.join(os.environ["SM_MODEL_DIR"], "xgboost-model"))
+joblib.dump(model, os.path.join(os.environ["SM_MODEL_DIR"], "model.joblib"))

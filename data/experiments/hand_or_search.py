@@ -1,4 +1,4 @@
-"""Twenty trainings, five hyperparameters: what do a hand-tuner and two searches make of them?
+"""Twenty trainings, five hyperparameters: what do a script and two searches make of them?
 
 Each case trains on the days 1 to 50 of a random four fifths of the customers, compares by average
 precision on days 51 to 70 of all customers, and is tested on days 71 to 90. The five: eta,
