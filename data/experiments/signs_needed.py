@@ -36,7 +36,7 @@ CASES = [
     for seed in range(10)
 ]
 DEPENDS = ["make_signs.py", "signs.npz"]
-TOLERANCE = 0.06
+TOLERANCE = {"accuracy": 0.03}
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
 
