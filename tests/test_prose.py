@@ -19,7 +19,7 @@ OF_THE_WHOLE = {"", "Facts for the exam", "Often said, checked", "Pitfalls", "Su
 OF_THE_WHOLE |= {"Check yourself", "Further reading"}
 DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
 SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
-BEFORE, AFTER = 4, 2  # code cells beside a text
+BEFORE, AFTER = 3, 1  # code cells beside a text
 NUMBER = re.compile(f"(?P<share>{SHARE})|(?P<decimal>{DECIMAL})")
 CHAPTER = re.compile(r"1[4-6]\d\.\d")
 PRINTED = re.compile(r"\d[\d,]*\.?\d*(?:e-?\d+)?")
@@ -49,8 +49,8 @@ def evidence(cells):
 
 
 def beside(cells, place):
-    """Return the code cells of a section that stand beside its cell of this place: the four before
-    it, itself, and the two after it.
+    """Return the code cells of a section that stand beside its cell of this place: the three before
+    it, itself, and the one after it.
     """
     before = [cell for cell in cells[: place + 1] if cell.cell_type == "code"]
     after = [cell for cell in cells[place + 1 :] if cell.cell_type == "code"]
@@ -71,7 +71,7 @@ def written(cell):
     return "\n".join(filter(None, [caption, alt, *course(cell).get("alts", [])]))
 
 
-def occurs(number, is_share, near):
+def occurs(number, is_share, known):
     """Return whether a number, as written, is one of the known ones after rounding."""
     places = len(number.partition(".")[2])
     value, half = float(number.replace(",", "")), 0.5000001 * 10**-places
