@@ -2,8 +2,8 @@
 alternative texts occurs in what a cell of its section holds or prints.
 
 The lead and the closing sections may name what any cell of the chapter shows. A number of p
-decimals occurs when some printed number is it after rounding to p decimals; a percentage or a
-number of points also when a printed share is. What has another source is listed in the metadata of
+decimals occurs when some printed number with decimals is it after rounding to p decimals; a
+percentage or a number of points also when a printed share is, or a whole number. What has another source is listed in the metadata of
 its cell, `prose`, with the reason. Questions, predictions and the line of facts are left out: the
 first set cases of their own, the second guess, and the third is measured from outside.
 """
@@ -32,9 +32,13 @@ SPELLED = re.compile(
 
 
 def values(text):
-    """Return the set of all numbers in a text."""
-    found = (number.strip(",").replace(",", "") for number in PRINTED.findall(text))
-    return {float(number) for number in found if number}
+    """Return the numbers in a text as two sets: whole ones from 2 on, and those with decimals.
+
+    0 and 1 stand in all code and prove nothing.
+    """
+    found = [number.strip(",").replace(",", "") for number in PRINTED.findall(text)]
+    whole = {float(number) for number in found if number.isdigit() and int(number) > 1}
+    return whole, {float(number) for number in found if number and not number.isdigit()}
 
 
 def evidence(cells):
@@ -72,11 +76,15 @@ def written(cell):
 
 
 def occurs(number, is_share, known):
-    """Return whether a number, as written, is one of the known ones after rounding."""
+    """Return whether a number, as written, is one of the known ones after rounding.
+
+    A number with decimals is proven by such numbers only, a share by whole ones too.
+    """
+    whole, decimals = known
     places = len(number.partition(".")[2])
     value, half = float(number.replace(",", "")), 0.5000001 * 10**-places
-    scales = (1, 100) if is_share else (1,)
-    return any(abs(value - scale * other) <= half for other in known for scale in scales)
+    others = decimals | {100 * other for other in decimals} | whole if is_share else decimals
+    return any(abs(value - other) <= half for other in others)
 
 
 def unproven(notebook):
