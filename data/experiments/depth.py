@@ -36,7 +36,7 @@ CASES = [
     for depth in [4, 16, 40]
     for seed in range(10)
 ]
-TOLERANCE = {"train_accuracy": 0.03, "test_accuracy": 0.05}
+TOLERANCE = {"train_accuracy": 0.01, "test_accuracy": 0.02}
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32").reshape(-1, 8, 8, 1)
@@ -80,8 +80,8 @@ def run(case):
 
 
 def chaotic(case):
-    """Return whether a run may end anywhere: a deep plain network may even learn nothing."""
-    return case["kind"] == "plain" and case["depth"] == 40
+    """Return whether rounding decides how far a run gets, or whether it learns anything."""
+    return case["kind"] == "plain" and case["depth"] > 4
 
 
 def verdicts(table):

@@ -30,7 +30,7 @@ COLUMNS = [0, 3, 5, 7, 9, 11, 13, 16]
 NETWORKS = ["dense", "flatten", "average pooling", "global pooling"]
 CASES = [{"network": network, "seed": seed} for network in NETWORKS for seed in range(10)]
 DEPENDS = ["make_signs.py", "signs.npz"]
-TOLERANCE = {f"column_{c}": 0.05 for c in COLUMNS}
+TOLERANCE = {f"column_{c}": 0.08 for c in COLUMNS} | {"column_3": 0.03}
 DATA = np.load(Path(__file__).parents[1] / "signs.npz")
 
 
