@@ -3,9 +3,10 @@ alternative texts occurs in what a cell of its section holds or prints.
 
 The lead and the closing sections may name what any cell of the chapter shows. A number of p
 decimals occurs when some printed number with decimals is it after rounding to p decimals; a
-percentage or a number of points also when a printed share is, or a whole number. What has another source is listed in the metadata of
-its cell, `prose`, with the reason. Questions, predictions and the line of facts are left out: the
-first set cases of their own, the second guess, and the third is measured from outside.
+percentage or a number of points also when a printed share is, or a whole number. What has another
+source is listed in the metadata of its cell, `prose`, with the reason. Questions, predictions and
+the line of facts are left out: the first set cases of their own, the second guess, and the third is
+measured from outside.
 """
 
 import re
