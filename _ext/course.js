@@ -27,7 +27,7 @@ for (const strip of document.querySelectorAll('.filmstrip')) {
   show();
 }
 
-// The ledger is filtered by verdict and by whether the exam expects another answer.
+// The ledger is filtered by verdict and by whether it gives an answer for the exam.
 const ledger = document.getElementById('the-claims');
 if (ledger) {
   const rows = [...ledger.querySelectorAll('tbody tr')];
@@ -49,15 +49,16 @@ if (ledger) {
       const exam = row.cells[1].textContent.includes('In the exam:');
       row.hidden = (select.value !== 'all' && verdict(row) !== select.value) || (differs.checked && !exam);
     }
-    for (const output of ledger.querySelectorAll('.cell_output > .output')) {
-      const inside = [...output.querySelectorAll('tbody tr')];
-      output.hidden = inside.length > 0 && inside.every((row) => row.hidden);
+    for (const table of ledger.querySelectorAll('table')) {
+      const box = table.closest('.pst-scrollable-table-container') ?? table;
+      box.hidden = [...table.tBodies[0].rows].every((row) => row.hidden);
+      box.previousElementSibling.hidden = box.hidden; // the title of the chapter
     }
     count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims`;
   };
   const controls = document.createElement('div');
   controls.className = 'ledger-controls';
-  controls.append(label('Verdict ', select), label('Only where the exam expects another answer ', differs), count);
+  controls.append(label('Verdict ', select), label('Only claims with an exam answer ', differs), count);
   ledger.querySelector('.cell').before(controls);
   select.addEventListener('change', filter);
   differs.addEventListener('change', filter);

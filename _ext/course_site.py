@@ -213,7 +213,7 @@ def chapters(root):
 
 def counts(root):
     """Return what the course has, {name: number}: chapters, questions, claims decided and all,
-    experiments and their runs.
+    and tables of experiments.
     """
     notebooks = chapters(root)
     cells = [cell for notebook in notebooks.values() for cell in notebook["cells"]]
@@ -228,7 +228,6 @@ def counts(root):
         "decided": sum(n for chapter, n in claims.items() if chapter in notebooks),
         "claims": sum(claims.values()),
         "experiments": len(tables),
-        "runs": sum(len(path.read_text(encoding="utf8").splitlines()) - 1 for path in tables),
     }
 
 
@@ -356,6 +355,8 @@ def setup(app):
     app.add_transform(ClaimNumbers)
     app.add_transform(Filmstrips)
     app.connect("config-inited", set_options)
+    # its counts and minutes come from the chapters
+    app.connect("env-get-outdated", lambda *arguments: ["intro"])
     app.connect("source-read", frame_questions)
     app.connect("source-read", describe_filmstrips)
     app.connect("source-read", fill_in)

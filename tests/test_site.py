@@ -329,14 +329,14 @@ def test_what_the_extension_adds(small_book, tmp_path):
     (small_book / "data/claims/142.yaml").write_text("- id: 142-01\n- id: 142-02\n")
     (small_book / "data/claims/145_1.yaml").write_text("- id: 145-16\n")
     (small_book / "data/experiments").mkdir()
-    (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n1,2\n")
+    (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n")
     (small_book / "_toc.yml").write_text(
         f"format: jb-book\nroot: intro\nchapters:\n- file: chapters/{page}\n"
     )
     (small_book / "intro.md").write_text(
         "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
         "[[decided]] of [[claims]], "
-        f"[[experiments]] and [[runs]].\n\n- [142 A small page](chapters/{page}.ipynb)\n"
+        f"[[experiments]].\n\n- [142 A small page](chapters/{page}.ipynb)\n"
         '- 143 Another (planned)\n\n<img src="_images/fig-a.png" alt="a line that rises">\n'
     )
     table = "<table><tr><th></th><th>a</th></tr></table>"
@@ -385,7 +385,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
     ):
         assert re.search(part, html), part
     landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
-    assert "1 of 2, 1 question, 2 of 3, 1 and 2." in landing
+    assert "1 of 2, 1 question, 2 of 3, 1." in landing
     assert re.search(r"142 A small page</span></a> · 7 min", landing)
     assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
 
