@@ -285,6 +285,11 @@ def repair_page(html):
     """Returns a page's HTML without what the theme and pandas do wrong; repairing twice changes
     nothing.
     """
+    # the index of all words, which grows with the book, is of use to the page of results only
+    if 'id="search-results"' not in html:
+        html = re.sub(
+            r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>', "", html
+        )
     # Sphinx loads MathJax, 1.2 MB, also where only a page further down the contents has a formula
     if 'class="math ' not in html:
         html = re.sub(

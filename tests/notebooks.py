@@ -1,7 +1,12 @@
 """What the tests share: the notebooks, their cells, the claims, and the parts of a page."""
 
+import sys
+from pathlib import Path
+
 import nbformat
 import yaml
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from course import ROOT, number
 
