@@ -32,15 +32,13 @@ load = functools.cache(run_experiments.load)
 
 
 def two_cases(experiment):
-    """Return the numbers of the first case and of one behind the middle, of those whose rows are
-    compared.
+    """Return two cases whose rows are compared: the first, and the first of another kind, which
+    differs in what is varied first.
     """
-    compared = [
-        number
-        for number, case in enumerate(experiment.CASES)
-        if not run_experiments.chaotic(experiment, case)
-    ]
-    return compared[0], compared[len(compared) // 2 + 3]
+    compared = [case for case in experiment.CASES if not run_experiments.chaotic(experiment, case)]
+    varied = next(iter(compared[0]))
+    others = [case for case in compared if case[varied] != compared[0][varied]]
+    return compared[0], others[0]
 
 
 def faults_of_rows(experiment, stored):
@@ -100,10 +98,9 @@ class Experiment:
 
     def test_two_rows_come_out_again(self):
         experiment, stored = load(self.name), table(self.name)
-        for number in two_cases(experiment):
-            case = experiment.CASES[number]
-            measured = experiment.run(case)
-            assert differences(experiment, case, stored[number], measured) == []
+        for case in two_cases(experiment):
+            row, measured = stored[experiment.CASES.index(case)], experiment.run(case)
+            assert differences(experiment, case, row, measured) == []
 
 
 for name in names():
@@ -279,10 +276,10 @@ def test_of_a_chaotic_run_only_case_and_columns_are_compared():
     ]
 
 
-def test_two_cases_are_not_chaotic():
-    cases = [{"seed": seed} for seed in range(12)]
+def test_two_cases_are_of_two_kinds_and_not_chaotic():
+    cases = [{"kind": kind, "seed": seed} for kind in ["old", "new"] for seed in range(12)]
     experiment = types.SimpleNamespace(CASES=cases, chaotic=lambda case: case["seed"] < 4)
-    assert two_cases(experiment) == (4, 11)
+    assert two_cases(experiment) == ({"kind": "old", "seed": 4}, {"kind": "new", "seed": 4})
 
 
 def test_check_names_table_line_and_difference(folder, monkeypatch, capsys):
