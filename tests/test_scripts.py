@@ -25,6 +25,7 @@ def run(command, **variables):
         env=environment | {"PYTHONUTF8": "1"} | variables,
         capture_output=True,
         encoding="utf8",
+        timeout=120,  # a script that waits for other processes would wait for ever
     )
 
 
