@@ -106,8 +106,10 @@ def verdicts(machine, notebooks):
         # xunit1 names the file of each case
         options += [f"--junitxml={report}", "-o", "junit_family=xunit1"]
         command = [sys.executable, "-m", "pytest", *options]
-        subprocess.run([*command, *notebooks], cwd=ROOT, env=os.environ | machine)
-        cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+        run = subprocess.run([*command, *notebooks], cwd=ROOT, env=os.environ | machine)
+        # any other status than 0 and 1 says that pytest itself did not come to its end
+        ended = run.returncode in (0, 1)
+        cases = list(ElementTree.parse(report).iter("testcase")) if ended else []
     found = {}
     for notebook in notebooks:
         mine = [case for case in cases if Path(case.get("file")).stem == notebook.stem]
