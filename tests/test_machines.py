@@ -1,6 +1,7 @@
 """Chapters are run on emulated machines: the report names the machine and the cell that differ."""
 
 import shutil
+import subprocess
 
 import machines
 import nbformat
@@ -52,6 +53,13 @@ def test_one_chapter_that_has_not_passed_is_a_failure(monkeypatch, verdict, stat
 def test_a_chapter_that_does_not_run_has_not_passed(tmp_path):
     nowhere = tmp_path / "902_nowhere.ipynb"
     assert machines.verdicts({}, [nowhere]) == {"902_nowhere": "did not run"}
+
+
+def test_a_chapter_has_not_passed_where_pytest_is_ended_early(monkeypatch, tmp_path):
+    ended = subprocess.CompletedProcess([], returncode=-15)
+    monkeypatch.setattr(machines.subprocess, "run", lambda *arguments, **options: ended)
+    found = machines.verdicts({}, [tmp_path / "903_ended.ipynb"])
+    assert found == {"903_ended": "did not run"}
 
 
 def test_a_probe_that_fails_ends_the_program(monkeypatch):
