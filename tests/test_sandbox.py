@@ -69,9 +69,10 @@ def archive(**files):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, text in files.items():
+            content = text.encode()
             member = tarfile.TarInfo(f"{name}.py")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 

@@ -5,8 +5,8 @@ and 71 to 90 (test). The four spaces: "two" draws eta and num_round on logarithm
 uniform" draws the same ranges uniformly, "five" adds max_depth, min_child_weight and subsample,
 "nine" adds colsample_bytree, lambda, alpha and gamma. What is not drawn stays at XGBoost's default,
 except max_depth 3. Numbers: the drawn values; average precision (ap), area under the ROC curve
-(auc), log loss and accuracy at the threshold 0.5 on the days of choice, ap on the test days; and,
-for four random halvings of the customers, ap of the days of choice on either half (a0 and b0, ...).
+(auc), log loss and accuracy at the threshold 0.5 on the validation days, ap on the test days; and,
+for four random halvings of the customers, ap of the validation days on either half (a0 and b0, ...).
 The chapter replays searches on these rows: a random search of n jobs is n rows drawn without
 replacement.
 
@@ -15,7 +15,7 @@ the same one.
 
 Written before the first run. Searches have 20 jobs, and there are 1,000 of them.
 
-Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the days of choice is
+Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the validation days is
 lower by at least 0.005 in the space of nine than in that of five, and lower in that of five than in
 that of two.
 
@@ -84,7 +84,7 @@ def draw(space, rng):
 
 
 def scores(config, seed=0, train=DATA["train"]):
-    """Return the probabilities of a trained configuration for the days of choice and of test."""
+    """Return the probabilities of a trained configuration for the validation days and of test."""
     settings = {key: value for key, value in config.items() if key != "num_round"}
     settings |= {"objective": "binary:logistic", "nthread": 1, "seed": seed}
     model = xgboost.train(settings, train, config["num_round"])

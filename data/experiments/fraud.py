@@ -4,7 +4,7 @@ change?
 Each case trains on the days 1 to 50 of a random four fifths of the customers, chooses on days 51 to
 70 and is tested on days 71 to 90, both of all customers. The forest chooses the smallest size of
 its leaves, XGBoost its number of trees (early stopping) and its depth, by average precision on the
-days of choice. "xgboost weighted" is the same with scale_pos_weight set to honest over fraudulent
+validation days. "xgboost weighted" is the same with scale_pos_weight set to honest over fraudulent
 training rows. Numbers: average precision on the test days; recall and precision at the threshold
 0.5, and at the 200 highest scores; the sum of all predicted probabilities over the number of
 frauds, which is 1 when probabilities are right on average.
@@ -51,7 +51,7 @@ VALID, TEST = payments.day.between(51, 70), payments.day > 70
 
 
 def candidates(name, seed, weight):
-    """Return the untrained models among which the days of choice decide."""
+    """Return the untrained models among which the validation days decide."""
     filled = SimpleImputer(add_indicator=True)
     if name == "tree":
         return [make_pipeline(filled, DecisionTreeClassifier(random_state=seed))]

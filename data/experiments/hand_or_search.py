@@ -18,11 +18,11 @@ precision on the test days that is ahead of "one at a time" by more than two sta
 paired difference.
 
 Holds, as "the best score flatters" (154-04): for every way of choosing, the lead over the defaults
-is smaller on the test days than on the days of choice.
+is smaller on the test days than on the validation days.
 
 Came out: neither holds. Not "a search replaces trial and error": on the test days the Bayesian
 search is 0.004 behind "one at a time", give or take 0.021. Not "the best score flatters": the lead
-of "one at a time" over the defaults is 0.049 on the days of choice and 0.053 on the test days.
+of "one at a time" over the defaults is 0.049 on the validation days and 0.053 on the test days.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ hyperparameters, scaled to 0..1, chosen from four by likelihood) with expected i
 chooses among the rows not yet tried; its first five jobs are random. With `parallel` jobs at a time
 it knows the scores of earlier batches only; jobs of its own batch enter with the score it expects.
 "random" draws rows. Scores enter the process as ranks, so that the many poor configurations do not
-dominate. Numbers: best average precision on the days of choice after 20 and 40 jobs and after 4
+dominate. Numbers: best average precision on the validation days after 20 and 40 jobs and after 4
 rounds of jobs (best_...), how many rounds 20 jobs need, and the average precision of the same
 configurations on the test days (test_...; added after the first run, which had judged by the score
 that chose).
