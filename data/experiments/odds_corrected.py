@@ -25,7 +25,11 @@ model's, lies between 0.8 and 1.25.
 Holds, as "the formula repairs weighted logistic regressions": the mean log loss of the weighted
 logistic regression after the correction is less than 0.005 above the plain one's.
 
-Came out: TO BE WRITTEN.
+Came out: not "the formula gives back what the plain model expects". For the logistic regression
+the corrected sums are 1.08 to 1.11 times the plain model's, and 1.31 times with the honest payments
+thinned to half. For the trees they are 0.55 times with weighted or repeated frauds, 0.39 with
+synthetic ones, 0.99 and 1.17 with thinned honest payments. The log loss of the weighted logistic
+regression is, corrected, 0.0025 above the plain one's, so the other rule holds.
 """
 
 import numpy as np
@@ -48,7 +52,7 @@ CASES = [
     for seed in range(20)
 ]
 DEPENDS = ["make_transactions.py"]
-TOLERANCE = {
+TOLERANCE = {  # trees break ties by the last bit
     "average_precision": 0.02,
     "expected": 0.05,
     "expected_corrected": 0.05,
