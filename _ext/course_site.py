@@ -13,12 +13,19 @@ import re
 import shutil
 import zipfile
 import zlib
+from collections import Counter
+from html import escape
 from pathlib import Path
 
+import yaml
 from course_files import course_files
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
+# the line of facts of a chapter
+FACTS = re.compile(
+    r"^\*(?P<minutes>\d+) minutes to read,.*exam_map\.ipynb\): (?P<skills>.+?) ·", re.M
+)
 KINDS = ("Note", "Tip", "Warning", "Exam", "Claim", "Predict", "Recall")
 HERE = Path(__file__).resolve().parent
 
@@ -212,22 +219,38 @@ def chapters(root):
 
 
 def counts(root):
-    """Return what the course has, {name: number}: chapters, questions, claims decided and all,
-    and tables of experiments.
+    """Return what the course has, {name: number}: chapters, minutes to read them, questions, claims
+    and the verdicts of those decided, tables of experiments, and the skills of the exam's second
+    domain, those served, and those named.
     """
     notebooks = chapters(root)
     cells = [cell for notebook in notebooks.values() for cell in notebook["cells"]]
     claims = {
-        path.stem.replace("_", "."): path.read_text(encoding="utf8").count("- id: ")
+        path.stem.replace("_", "."): yaml.safe_load(path.read_text(encoding="utf8"))
         for path in (root / "data/claims").glob("*.yaml")
     }
-    tables = list((root / "data/experiments").glob("*.csv"))
+    decided = [one for chapter in notebooks for one in claims.get(chapter, [])]
+    kinds = Counter(re.sub(" when .*", " when", one["verdict"]) for one in decided)
+    facts = [FACTS.search("".join(one["cells"][0]["source"])) for one in notebooks.values()]
+    exam = yaml.safe_load((root / "data/exam.yaml").read_text(encoding="utf8"))
+    domain = {one["skill"] for one in exam["skills"] if one["skill"].startswith("2.")}
+    skills = [part for one in facts for part in one["skills"].split("; ")]
+    named = [part for part in skills if part.endswith("named")]
     return {
         "chapters": len(notebooks),
+        "minutes": sum(int(one["minutes"]) for one in facts),
         "questions": sum("question" in cell["metadata"].get("tags", []) for cell in cells),
-        "decided": sum(n for chapter, n in claims.items() if chapter in notebooks),
-        "claims": sum(claims.values()),
-        "experiments": len(tables),
+        "decided": len(decided),
+        "claims": sum(map(len, claims.values())),
+        "right": kinds["right"],
+        "conditional": kinds["right when"],
+        "wrong": kinds["wrong"],
+        "dated": kinds["dated"],
+        "unseen": kinds["not reproduced here"],
+        "experiments": len(list((root / "data/experiments").glob("*.csv"))),
+        "domain": len(domain),
+        "served": len(domain & set(re.findall(r"\d\.\d\.\d+", " ".join(skills)))),
+        "named": len(domain & set(re.findall(r"\d\.\d\.\d+", " ".join(named)))),
     }
 
 
@@ -243,9 +266,8 @@ def fill_in(app, docname, source):
     numbers["planned"] = text.count("(planned)") + numbers["chapters"]
     text = re.sub(r"\[\[(\w+)\]\]", lambda found: f"{numbers[found[1]]:,}", text)
     for n, notebook in chapters(root).items():
-        first = "".join(notebook["cells"][0]["source"])
-        minutes = re.search(r"^\*(\d+) minutes to read", first, re.M)
-        text = re.sub(rf"^(- \[{re.escape(n)} .+)$", rf"\1 · {minutes[1]} min", text, flags=re.M)
+        minutes = FACTS.search("".join(notebook["cells"][0]["source"]))["minutes"]
+        text = re.sub(rf"^(- \[{re.escape(n)} .+)$", rf"\1 · {minutes} min", text, flags=re.M)
     source[0] = text
 
 
@@ -308,6 +330,27 @@ def repair_page(html):
     return html
 
 
+def label_cells(html):
+    """Return a page's HTML in which each cell of a table of three columns or more holds the name of
+    its column, for phones, where a row becomes a card.
+    """
+
+    def labelled(found):
+        table = found[0]
+        heads = re.findall(r"<th[^>]*>(.*?)</th>", table.partition("</thead>")[0], re.S)
+        names = [escape(re.sub(r"<[^>]+>", "", head).strip(), quote=True) for head in heads]
+        if len(names) < 3:
+            return table
+
+        def row(one):
+            n = iter(names)
+            return re.sub(r"<td(?! data-label)", lambda _: f'<td data-label="{next(n, "")}"', one[0])
+
+        return re.sub(r"<tr[ >].*?</tr>", row, table, flags=re.S)
+
+    return re.sub(r'<table class="table">.*?</table>', labelled, html, flags=re.S)
+
+
 def pack(root, target):
     """Pack the files of the course from the folder `root` into the ZIP file `target`."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -343,7 +386,7 @@ def finish(app, error):
     (static / "scripts/fontawesome.js").write_text("", encoding="utf8")
     pages = {page: page.read_text(encoding="utf8") for page in out.rglob("*.html")}
     for page, html in pages.items():
-        repaired = repair_page(html)
+        repaired = label_cells(repair_page(html))
         if repaired != html:
             page.write_text(repaired, encoding="utf8")
     theme = static / "styles/pydata-sphinx-theme.css"
