@@ -15,7 +15,7 @@ Holds, as "a moved sign drives the answer away from its own kind" (144-02): in b
 share of moved signs that are named rightly, averaged over kinds and seeds, is below 0.15. A network
 that answered as it does on bare photographs, whatever the sign, would have 0.2.
 
-Came out: TO COME.
+Came out: it does. The shares are 0.10 for the flatten network and 0.09 for the other.
 """
 
 import keras
