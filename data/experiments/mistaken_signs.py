@@ -54,4 +54,6 @@ def verdicts(table):
     right = table[[f"{kind}_as_{kind}" for kind in KINDS]].mean(axis=1)
     by_network = right.groupby(table.network).mean()
     figures = {name: by_network[name] for name in NETWORKS}
-    return {"a moved sign drives the answer away from its own kind": by_network.max() < 0.15}, figures
+    return {
+        "a moved sign drives the answer away from its own kind": by_network.max() < 0.15
+    }, figures
