@@ -25,16 +25,15 @@ the mirrored pictures show them, the arrows have a mean below 0.2 with "mirror" 
 Noted after the run: with each of the three changes some trainings do not tell the arrows apart
 (about 0.5).
 
-Came out: shifting does. Not "mirroring spoils the labels of the arrows": at column 3 the arrows have
-0.91 with "mirror" and 1.00 with "none"; at column 13 they have 0.06 with "mirror".
+Came out: shifting does. Not "mirroring spoils the labels of the arrows": at column 3 the arrows
+have 0.91 with "mirror" and 1.00 with "none"; at column 13 they have 0.06 with "mirror".
 """
 
 import keras
 import numpy as np
+from experiments.moved_sign import DATA
 from keras import layers
 from make_signs import scenes
-
-from experiments.moved_sign import DATA
 
 DEPENDS = ["experiments/moved_sign.py", "make_signs.py"]
 CHANGES = ["none", "shift", "mirror", "mirror, labels too"]

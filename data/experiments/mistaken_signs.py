@@ -20,7 +20,6 @@ Came out: it does. The shares are 0.10 for the flatten network and 0.09 for the 
 
 import keras
 import numpy as np
-
 from experiments.moved_sign import DATA, draw, network
 
 DEPENDS = ["experiments/moved_sign.py"]

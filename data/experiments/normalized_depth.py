@@ -20,9 +20,9 @@ more than 0.2 higher when settled than as trained.
 Noted after the run: in one run that was looked at, the accuracy in training mode, with the
 statistics of each batch, was low as well, so the weights are to blame and not the averages alone.
 
-Came out: not "batch normalization keeps a deep plain network trainable": the training accuracy has a
-mean of 0.14 as trained and 0.24 settled. Not "a short training leaves the averages behind": the two
-are closer than the rule asks.
+Came out: not "batch normalization keeps a deep plain network trainable": the training accuracy has
+a mean of 0.14 as trained and 0.24 settled. Not "a short training leaves the averages behind": the
+two are closer than the rule asks.
 """
 
 import keras
@@ -52,7 +52,7 @@ def network(depth):
 
 
 def run(case):
-    """Train one network and return its accuracy on training and test data, as trained and settled."""
+    """Train one network and return its accuracies, as trained and settled."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(case["seed"])
     model = network(case["depth"])
