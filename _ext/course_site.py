@@ -339,12 +339,12 @@ def label_cells(html):
         table = found[0]
         heads = re.findall(r"<th[^>]*>(.*?)</th>", table.partition("</thead>")[0], re.S)
         names = [escape(re.sub(r"<[^>]+>", "", head).strip(), quote=True) for head in heads]
-        if len(names) < 3:
+        if len(names) < 3 or "data-label" in table:
             return table
 
         def row(one):
             n = iter(names)
-            return re.sub(r"<td(?! data-label)", lambda _: f'<td data-label="{next(n, "")}"', one[0])
+            return re.sub(r"<td\b", lambda _: f'<td data-label="{next(n, "")}"', one[0])
 
         return re.sub(r"<tr[ >].*?</tr>", row, table, flags=re.S)
 

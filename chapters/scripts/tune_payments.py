@@ -1,4 +1,4 @@
-"""Train boosted trees on the card payments and print their average precision on the validation days.
+"""Train boosted trees on the payments and print their average precision on the validation days.
 
 A training script for a container with scikit-learn: data from SM_CHANNEL_TRAIN and
 SM_CHANNEL_VALIDATION (CSV files, label first, no header), hyperparameters as arguments, the model

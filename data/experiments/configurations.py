@@ -6,8 +6,8 @@ uniform" draws the same ranges uniformly, "five" adds max_depth, min_child_weigh
 "nine" adds colsample_bytree, lambda, alpha and gamma. What is not drawn stays at XGBoost's default,
 except max_depth 3. Numbers: the drawn values; average precision (ap), area under the ROC curve
 (auc), log loss and accuracy at the threshold 0.5 on the validation days, ap on the test days; and,
-for four random halvings of the customers, ap of the validation days on either half (a0 and b0, ...).
-The chapter replays searches on these rows: a random search of n jobs is n rows drawn without
+for four random halvings of the customers, ap of the validation days on either half (a0 and b0,
+...). The chapter replays searches on these rows: a random search of n jobs is n rows drawn without
 replacement.
 
 Seeds: 0 to 499 in "five", 0 to 199 in the other spaces; a seed numbers a draw, and all train with
@@ -15,9 +15,9 @@ the same one.
 
 Written before the first run. Searches have 20 jobs, and there are 1,000 of them.
 
-Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the validation days is
-lower by at least 0.005 in the space of nine than in that of five, and lower in that of five than in
-that of two.
+Holds, as "do not tune too many hyperparameters" (154-06): the mean best ap on the validation days
+is lower by at least 0.005 in the space of nine than in that of five, and lower in that of five than
+in that of two.
 
 Holds, as "search on a logarithmic scale" (154-08): the mean best ap after 5 and after 20 jobs is
 higher in "two" than in "two uniform".
