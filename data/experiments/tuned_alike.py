@@ -22,7 +22,9 @@ Holds, as "boosting is more accurate than a forest" (153-23): the same against t
 Holds, as "wrong labels turn the balance" (153-23): with a fifth of the labels wrong, tuned boosting
 is behind the tuned forest by more than two standard errors in at least three of the four data sets.
 
-Came out: not yet run.
+Came out: the first and the third hold. With clean labels boosting is ahead of tuned bagging in 4 of
+4 data sets; not "boosting is more accurate than a forest" (ahead in 2, behind in 1). With a fifth of
+the labels wrong, the forest is ahead in 3.
 """
 
 import numpy as np
