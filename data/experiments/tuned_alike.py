@@ -22,17 +22,16 @@ Holds, as "boosting is more accurate than a forest" (153-23): the same against t
 Holds, as "wrong labels turn the balance" (153-23): with a fifth of the labels wrong, tuned boosting
 is behind the tuned forest by more than two standard errors in at least three of the four data sets.
 
-Came out: the first and the third hold. With clean labels boosting is ahead of tuned bagging in 4 of
-4 data sets; not "boosting is more accurate than a forest" (ahead in 2, behind in 1). With a fifth of
-the labels wrong, the forest is ahead in 3.
+Came out: the first and the third hold. With clean labels boosting is ahead of tuned bagging in 4
+of 4 data sets; not "boosting is more accurate than a forest" (ahead in 2, behind in 1). With a
+fifth of the labels wrong, the forest is ahead in 3.
 """
 
 import numpy as np
+from experiments.ensembles import DATA, split, with_noise
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
-
-from experiments.ensembles import DATA, split, with_noise
 
 DEPENDS = ["experiments/ensembles.py"]
 CASES = [
@@ -41,6 +40,7 @@ CASES = [
     for noise in [0, 0.2]
     for seed in range(20)
 ]
+TOLERANCE = {"boosting": 0.01, "trees": 20}  # the best round may hang on the last bit
 BAGGING = [{"max_features": 1.0, "min_samples_leaf": leaf} for leaf in [1, 2, 5, 10]]
 FOREST = [
     {"max_features": share, "min_samples_leaf": leaf} for share in ["sqrt", 0.5] for leaf in [1, 5]
