@@ -27,11 +27,12 @@ of 4 data sets; not "boosting is more accurate than a forest" (ahead in 2, behin
 fifth of the labels wrong, the forest is ahead in 3.
 """
 
-import numpy as np
-from experiments.ensembles import DATA, split, with_noise
+import numpy as np  # noqa: I001
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
+
+from experiments.ensembles import DATA, split, with_noise
 
 DEPENDS = ["experiments/ensembles.py"]
 CASES = [
