@@ -13,9 +13,9 @@ convolutional network's mean falls by at least 1 point under the permutation, th
 changes by less than 1 point, and the convolutional network is ahead by at least 1 point when the
 pixels are in place.
 
-Came out: not "convolution pays for local structure": the convolutional network falls by 0.022 and
-the dense one stays, as expected, but with the pixels in place the convolutional network is 0.002
-behind.
+Came out: not "convolution pays for local structure": the convolutional network falls by 0.022 ±
+0.007 and the dense one stays (−0.001 ± 0.003), as expected, but with the pixels in place the
+convolutional network is 0.002 ± 0.005 behind.
 """
 
 import keras
@@ -83,5 +83,15 @@ def verdicts(table):
     change = means["dense", "permuted"] - means["dense", "in place"]
     ahead = means["convolutional", "in place"] - means["dense", "in place"]
     figures = {"convolutional falls by": falls, "dense changes by": change, "ahead by": ahead}
+    runs = table[table.n_train == 1000].pivot(
+        index="seed", columns=["network", "pixels"], values="accuracy"
+    )
+    pairs = {
+        "falls": [("convolutional", "in place"), ("convolutional", "permuted")],
+        "changes": [("dense", "permuted"), ("dense", "in place")],
+        "ahead": [("convolutional", "in place"), ("dense", "in place")],
+    }
+    for name, (one, other) in pairs.items():
+        figures[f"error, {name}"] = 2 * (runs[one] - runs[other]).sem()
     holds = falls >= 0.01 and abs(change) < 0.01 and ahead >= 0.01
     return {"convolution pays for local structure": holds}, figures

@@ -11,7 +11,8 @@ Holds, as "worth having": a part is worth having here if leaving it out lowers t
 accuracy over 10 seeds by more than the two standard errors of the difference.
 
 Came out: no part is "worth having" by this rule: as taught the pipeline has 0.977, and 0.978 to
-0.983 with one thing changed.
+0.983 with one thing changed: 0.006 ± 0.003 more without activation, 0.005 ± 0.004 with global
+pooling, 0.002 ± 0.003 without dropout, 0.001 ± 0.002 without pooling.
 """
 
 import keras
@@ -64,4 +65,8 @@ def verdicts(table):
     error = (errors["as taught"] ** 2 + errors**2) ** 0.5
     worth_having = [name for name in VARIANTS[1:] if loss[name] > 2 * error[name]]
     figures = {name: means[name] for name in VARIANTS}
+    runs = table.pivot(index="seed", columns="variant", values="accuracy")
+    more = runs.sub(runs["as taught"], axis=0)
+    figures |= {f"{name}, more": more[name].mean() for name in VARIANTS[1:]}
+    figures |= {f"{name}, error": 2 * more[name].sem() for name in VARIANTS[1:]}
     return {"worth having": worth_having != []}, figures
