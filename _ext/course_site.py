@@ -260,11 +260,11 @@ def fill_in(app, docname, source):
     """
     if docname != "intro":
         return
-    root = Path(app.srcdir)
-    numbers = counts(root)
-    text = source[0]
-    numbers["planned"] = text.count("(planned)") + numbers["chapters"]
-    text = re.sub(r"\[\[(\w+)\]\]", lambda found: f"{numbers[found[1]]:,}", text)
+    root, text = Path(app.srcdir), source[0]
+    if "[[" in text:
+        numbers = counts(root)
+        numbers["planned"] = text.count("(planned)") + numbers["chapters"]
+        text = re.sub(r"\[\[(\w+)\]\]", lambda found: f"{numbers[found[1]]:,}", text)
     for n, notebook in chapters(root).items():
         minutes = FACTS.search("".join(notebook["cells"][0]["source"]))["minutes"]
         text = re.sub(rf"^(- \[{re.escape(n)} .+)$", rf"\1 · {minutes} min", text, flags=re.M)

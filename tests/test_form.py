@@ -149,6 +149,9 @@ def text(notebook):
         unknown = set(cell.metadata.get("course", {})) - COURSE
         if unknown:
             yield f"cell {cell.id} has the unknown metadata {', '.join(sorted(unknown))}"
+        serves = any(tag.startswith("skill-") for tag in tags(cell))
+        if serves and "question" not in tags(cell) and not cell.source.startswith("#"):
+            yield f"cell {cell.id} serves a skill and has no heading, which the exam map links"
     levels = [len(found) for found in re.findall(r"^(#+) ", markdown(notebook), re.M)]
     if levels[:1] != [1] or levels.count(1) != 1:
         yield "there is not one H1, at the top"
@@ -445,6 +448,11 @@ FAULTS = [
         text,
         lambda notebook: small.cell(notebook, "half").metadata.update(course={"kye": "A"}),
         "cell half has the unknown metadata kye",
+    ),
+    (
+        text,
+        tagged("box", "skill-2.1.3"),
+        "cell box serves a skill and has no heading, which the exam map links",
     ),
     (text, replaced("setup-text", "## S", "# S"), "there is not one H1, at the top"),
     (text, replaced("one", "## O", "#### O"), "a level of headings is left out"),

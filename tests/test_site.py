@@ -309,6 +309,9 @@ def test_heavy_page_is_seen(tmp_path):
     assert weight(tmp_path / "a.html") > PAGE_LIMIT
 
 
+FACTS = "*7 minutes to read, 9 with · [exam](../reference/exam_map.ipynb): 2.1.3 indirect · x*"
+
+
 def page_of(*cells):
     """Return a notebook of these cells as text."""
     book = nbformat.v4.new_notebook(cells=list(cells))
@@ -326,8 +329,11 @@ def test_what_the_extension_adds(small_book, tmp_path):
     page = "142_a_small_page"
     (small_book / "chapters").mkdir()
     (small_book / "data/claims").mkdir(parents=True)
-    (small_book / "data/claims/142.yaml").write_text("- id: 142-01\n- id: 142-02\n")
-    (small_book / "data/claims/145_1.yaml").write_text("- id: 145-16\n")
+    (small_book / "data/claims/142.yaml").write_text(
+        "- {id: 142-01, verdict: right when small}\n- {id: 142-02, verdict: wrong}\n"
+    )
+    (small_book / "data/claims/145_1.yaml").write_text("- {id: 145-16, verdict: right}\n")
+    (small_book / "data/exam.yaml").write_text("skills: [{skill: 2.1.3}, {skill: 2.1.4}]\n")
     (small_book / "data/experiments").mkdir()
     (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n")
     (small_book / "_toc.yml").write_text(
@@ -336,7 +342,9 @@ def test_what_the_extension_adds(small_book, tmp_path):
     (small_book / "intro.md").write_text(
         "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
         "[[decided]] of [[claims]], "
-        f"[[experiments]].\n\n- [142 A small page](chapters/{page}.ipynb)\n"
+        "[[experiments]]; [[conditional]] [[wrong]] [[right]]; "
+        "[[served]] of [[domain]], [[named]], [[minutes]].\n\n"
+        f"- [142 A small page](chapters/{page}.ipynb)\n"
         '- 143 Another (planned)\n\n<img src="_images/fig-a.png" alt="a line that rises">\n'
     )
     table = "<table><tr><th></th><th>a</th></tr></table>"
@@ -348,9 +356,10 @@ def test_what_the_extension_adds(small_book, tmp_path):
     box = '> **Claim 142-02: wrong.** *"It is."* The fact.\n\n> **Bold** but no kind.'
     (small_book / f"chapters/{page}.ipynb").write_text(
         page_of(
-            small.text(f"# 142. A small page\n\n*7 minutes to read*\n\n{box}", "title"),
+            small.text(f"# 142. A small page\n\n{FACTS}\n\n{box}", "title"),
             small.text("[it](#claim-142-02) and [that](#fig-strip)", "links"),
             small.text("| id | claim |\n|---|---|\n| 142-02 | c |", "table"),
+            small.text("| a | b | *c* |\n|---|---|---|\n| 1 | 2 | 3 |", "wide"),
             small.text(question, "q-1", "question"),
             frame,
             strip,
@@ -376,6 +385,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         r'<details class="admonition hide above-input"> <summary> '
         r'<p class="[^"]*">Show the source</p>',
         r"<tr><td></td><th>a</th></tr>",
+        r'<td data-label="a"><p>1</p></td> <td data-label="b"><p>2</p></td> <td data-label="c">',
         r'cell_output[^"]*filmstrip[^"]*" id="fig-strip">.*<img alt="One".*<img alt="Two".*'
         r'<p class="filmstrip-caption">A line.</p>',
         r'<script defer="defer" src="[^"]*course.js',
@@ -385,7 +395,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
     ):
         assert re.search(part, html), part
     landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
-    assert "1 of 2, 1 question, 2 of 3, 1." in landing
+    assert "1 of 2, 1 question, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7." in landing
     assert re.search(r"142 A small page</span></a> · 7 min", landing)
     assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
 
