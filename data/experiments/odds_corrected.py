@@ -10,8 +10,8 @@ neighbours among the frauds, gaps filled by medians, all columns scaled), and wi
 honest payments ("thinned") or as many honest payments as frauds ("thinned to half"). The factor w
 is how much more a fraud counts than an honest payment, compared with the data as they are. The
 corrected probability is p / (p + w (1 - p)). "Expected" is the sum of the probabilities on the test
-days per fraud that came. "Saved" is the share of the test frauds' cost that is left at the rule's
-1/21 (a miss costs 200 euros, a false alarm 10).
+days per fraud that came. "Saved" is 1 minus the bill at the rule's 1/21
+over the bill without any alarm (a miss costs 200 euros, a false alarm 10).
 
 Seeds: 0 to 19, one simulated world each.
 
