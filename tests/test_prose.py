@@ -1,5 +1,5 @@
 """Every decimal, percentage and number of points in a chapter's text, boxes, tables, captions and
-alternative texts occurs in what a cell of its section holds or prints.
+alternative texts occurs in what a cell of its section prints or, with decimals, holds.
 
 The lead and the closing sections may name what any cell of the chapter shows. A number of p
 decimals occurs when some printed number with decimals is it after rounding to p decimals; a
@@ -20,6 +20,7 @@ OF_THE_WHOLE = {"", "Facts for the exam", "Often said, checked", "Pitfalls", "Su
 OF_THE_WHOLE |= {"Check yourself", "Further reading"}
 DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
 SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
+ASSERT = re.compile(r"^ *assert .*?(?=\n\S|\Z)", re.M | re.S)
 BEFORE, AFTER = 3, 1  # code cells beside a text
 NUMBER = re.compile(f"(?P<share>{SHARE})|(?P<decimal>{DECIMAL})")
 CHAPTER = re.compile(r"1[4-6]\d\.\d")
@@ -43,14 +44,16 @@ def values(text):
 
 
 def evidence(cells):
-    """Return the numbers that code cells print and, unless they are folded, hold; a what-if's other
-    cases included.
+    """Return the numbers that code cells print, a what-if's other cases included, and the decimals
+    that they hold, unless they are folded. Whole numbers of a source, and what an assert compares
+    with, prove nothing.
     """
-    shown = []
+    shown, held = [], []
     for cell in cells:
-        source = "" if "hide-input" in tags(cell) else cell.source
-        shown.append(f"{source}\n{printed(cell)}\n{course(cell).get('cases', '')}")
-    return values("\n".join(shown))
+        held.append("" if "hide-input" in tags(cell) else ASSERT.sub("", cell.source))
+        shown.append(f"{printed(cell)}\n{course(cell).get('cases', '')}")
+    whole, decimals = values("\n".join(shown))
+    return whole, decimals | values("\n".join(held))[1]
 
 
 def beside(cells, place):
@@ -132,6 +135,16 @@ def says(cell_id, text):
     return apply
 
 
+def only_held(line, text):
+    """Return a function that adds a line to a code cell of a notebook, and text beside it."""
+
+    def apply(notebook):
+        small.cell(notebook, "half").source += f"\n{line}"
+        says("one", text)(notebook)
+
+    return apply
+
+
 def captioned(notebook):
     small.cell(notebook, "draw-a").metadata.mystnb.figure.caption = "It reaches 0.79."
 
@@ -158,6 +171,11 @@ def needless(notebook):
             "nothing in its section shows the 0.5 of cell setup-text",
         ),
         (says("box", "It is 0.79."), "nothing in its section shows the 0.79 of cell box"),
+        (
+            only_held("assert x < 0.79", "It is 0.79."),
+            "nothing in its section shows the 0.79 of cell one",
+        ),
+        (only_held("n = 79", "About 79 %."), "nothing in its section shows the 79 of cell one"),
         (captioned, "nothing in its section shows the 0.79 of cell draw-a"),
         (described, "nothing in its section shows the 0.79 of cell draw-a"),
         (needless, "cell one need not except 0.79"),
@@ -177,6 +195,12 @@ def test_a_number_without_evidence_is_rejected(fault, sentence):
 def test_what_a_cell_shows_may_be_said(text):
     notebook = small.chapter()
     says("one", text)(notebook)
+    assert list(unproven(notebook)) == []
+
+
+def test_a_decimal_of_the_source_may_be_said():
+    notebook = small.chapter()
+    only_held("rate = 0.79", "It is 0.79.")(notebook)
     assert list(unproven(notebook)) == []
 
 
