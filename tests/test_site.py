@@ -334,10 +334,13 @@ def test_what_the_extension_adds(small_book, tmp_path):
     )
     (small_book / "data/claims/145_1.yaml").write_text("- {id: 145-16, verdict: right}\n")
     (small_book / "data/exam.yaml").write_text("skills: [{skill: 2.1.3}, {skill: 2.1.4}]\n")
+    (small_book / "reference").mkdir()
+    (small_book / "reference/exam_map.ipynb").write_text(page_of(small.text("# Map", "map")))
     (small_book / "data/experiments").mkdir()
     (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n")
     (small_book / "_toc.yml").write_text(
         f"format: jb-book\nroot: intro\nchapters:\n- file: chapters/{page}\n"
+        "- file: reference/exam_map\n"
     )
     (small_book / "intro.md").write_text(
         "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
@@ -401,6 +404,8 @@ def test_what_the_extension_adds(small_book, tmp_path):
 
 
 def test_a_count_that_is_unknown_fails_the_build(small_book, tmp_path):
+    (small_book / "data").mkdir()
+    shutil.copy(ROOT / "data/exam.yaml", small_book / "data")
     (small_book / "intro.md").write_text("# Title\n\n[[lectures]]\n")
     process = run_build(small_book, tmp_path / "out")
     assert process.returncode != 0 and "KeyError" in process.stdout + process.stderr
