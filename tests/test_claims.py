@@ -85,6 +85,9 @@ def in_boxes(notebook, mine):
         if name not in mine:
             yield f"the box of {name} holds no claim of this chapter"
             continue
+        told = markdown(notebook)[box.end() :].partition("\n")[0]
+        if ("**In the exam" in told) != ("exam_answer" in mine[name]):
+            yield f"the box of {name} and its entry differ about an answer in the exam"
         for what in ("verdict", "claim"):
             if box[what].rstrip(".") != mine[name][what].strip().rstrip("."):
                 yield f"the box of {name} has another {what}: {box[what]}"
@@ -284,6 +287,10 @@ def wrong_last(notebook, ledger):
             ["the box of 142-09 holds no claim of this chapter", "142-01 has no box"],
         ),
         (in_cell("box", "wrong", "right"), ["the box of 142-01 has another verdict: right"]),
+        (
+            in_cell("box", "It is 0.5.", "**In the exam** (inferred): more."),
+            ["the box of 142-01 and its entry differ about an answer in the exam"],
+        ),
         (
             in_cell("box", "More is", "Most is"),
             ["the box of 142-01 has another claim: Most is more."],
