@@ -242,6 +242,22 @@ def test_answers_without_javascript(address, base, open_page):
     assert {"✔", "✘"} & set(answers(page))
 
 
+def test_boxes_and_claims_by_keyboard(base, open_page):
+    """By Enter, the first box leads to what boxes mean, and the folded table of claims opens."""
+    page = open_page()
+    address = base + "chapters/151_precision_recall_f1_auc.html"
+    page.goto(address)
+    table = page.locator("#often-said-checked details").first
+    table.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert table.evaluate("fold => fold.open") and table.locator("tbody tr").first.is_visible()
+    link = page.locator(".claim a[href*='how-to-read-a-claim']").first
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/claims_ledger.html#how-to-read-a-claim")
+    assert page.locator("#how-to-read-a-claim").is_visible()
+
+
 SCRIPT = ROOT / "_ext" / "course.js"
 STRIP = """<div class="filmstrip"><img alt="first frame" src="data:,"><img alt="second frame"
 src="data:,"><img alt="third frame" src="data:,"><p>Caption.</p></div>"""
