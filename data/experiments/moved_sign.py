@@ -21,7 +21,7 @@ Noted after the run, as "Flatten and not the third convolution ties" (144-02): t
 above 0.9 at column 3 and below 0.4 at column 16, in at least 9 of 10 seeds. The rule was written
 before the control was run, after the other networks.
 
-Came out: the first holds in 10 of 10 seeds. At column 16 the flatten network has 0.10 ± 0.04,
+Came out: both hold, the first in 10 of 10 seeds. At column 16 the flatten network has 0.10 ± 0.04,
 the one with global pooling 0.89 ± 0.05. The control has 0.09 ± 0.05.
 """
 
