@@ -76,6 +76,7 @@ def chapter():
         *(code("plt.plot([1, 2])", f"draw-{n}", "hide-input", figure=f"fig-{n}") for n in "abcd"),
         code("n = 2\nprint(n)", "what-if", "what-if", shows="2\n", needs=[], cases={"n = 3": "3"}),
         code("print('kind  value')\nprint(x)", "fold", "hide-output", shows="kind  value\n0.5\n"),
+        text("## Facts for the exam\n\nNone.", "facts"),
         text(often, "often"),
         text("## Pitfalls\n\nNone.", "pitfalls"),
         text("## Summary\n\nSo it is.\n\n**On Monday.** Look.", "summary"),
