@@ -81,6 +81,17 @@ def test_stored_form_keeps_what_the_course_says_of_notebook_and_cells():
     assert notebook.cells[0].metadata == {"course": {"key": "B"}}
 
 
+def test_jupyterlab_folds_the_output_that_the_site_folds():
+    fold, solution, shown = (
+        nbformat.v4.new_code_cell("1", metadata={"tags": tags})
+        for tags in (["hide-output"], ["hide-cell", "solution"], ["hide-input"])
+    )
+    normalise(nbformat.v4.new_notebook(cells=[fold, solution, shown]))
+    assert fold.metadata.jupyter == {"outputs_hidden": True}
+    assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+    assert "jupyter" not in shown.metadata
+
+
 @pytest.mark.parametrize(
     "folder, command",
     [("chapters", "python course.py run 141.1"), ("reference", "python course.py run")],

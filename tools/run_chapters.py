@@ -24,6 +24,10 @@ NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+FOLDS = {  # what JupyterLab folds of a cell with a tag of the site
+    "hide-output": {"outputs_hidden": True},
+    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
+}
 CELL_METADATA = {"course", "tags", "mystnb", "jupyter"}
 
 
@@ -31,8 +35,9 @@ def normalise(notebook):
     """Bring an executed notebook into its stored form, in place, and return it.
 
     Cell ids stay. Code cells are counted 1..n. Of the metadata, the notebook keeps course, and a
-    cell course, tags, mystnb and jupyter. Pieces of one stream are joined, and stderr is dropped:
-    TensorFlow's start-up lines reach JupyterLab but never nbval.
+    cell course, tags, mystnb and jupyter. An output that the site folds JupyterLab folds too.
+    Pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
+    JupyterLab but never nbval.
     """
     about = {key: value for key, value in notebook.metadata.items() if key == "course"}
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA | about)
@@ -41,6 +46,9 @@ def normalise(notebook):
     for cell in notebook.cells:
         kept = {key: value for key, value in sorted(cell.metadata.items()) if key in CELL_METADATA}
         cell.metadata = nbformat.from_dict(kept)
+        for tag, folds in FOLDS.items():
+            if tag in cell.metadata.get("tags", []):
+                cell.metadata["jupyter"] = nbformat.from_dict(folds)
         if cell.cell_type != "code":
             cell.pop("attachments", None)
             continue
