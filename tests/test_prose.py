@@ -1,12 +1,12 @@
 """Every decimal, percentage and number of points in a chapter's text, boxes, tables, captions and
 alternative texts occurs in what a cell of its section prints or, with decimals, holds.
 
-The lead and the closing sections may name what any cell of the chapter shows. A number of p
-decimals occurs when some printed number with decimals is it after rounding to p decimals; a
-percentage or a number of points also when a printed share is, or a whole number. What has another
-source is listed in the metadata of its cell, `prose`, with the reason. Questions, predictions and
-the line of facts are left out: the first set cases of their own, the second guess, and the third is
-measured from outside.
+The closing sections may name what any cell of the chapter shows; lead, pitfalls and summary say
+again what the text of a section says. A number of p decimals occurs when some printed number with
+decimals is it after rounding to p decimals; a percentage or a number of points also when a printed
+share is, or a whole number. What has another source is listed in the metadata of its cell, `prose`,
+with the reason. Questions, recalls, predictions and the line of facts are left out: the first two
+set cases of their own, the third guess, and the fourth is measured from outside.
 """
 
 import re
@@ -16,8 +16,8 @@ import small
 from notebooks import CHAPTERS, code_cells, course, printed, read, sections, tags
 from test_form import FACTS
 
-OF_THE_WHOLE = {"", "Facts for the exam", "Often said, checked", "Pitfalls", "Summary"}
-OF_THE_WHOLE |= {"Check yourself", "Further reading"}
+SAID_AGAIN = {"", "Pitfalls", "Summary"}
+OF_THE_WHOLE = {"Facts for the exam", "Often said, checked", "Check yourself", "Further reading"}
 DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
 SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
 ASSERT = re.compile(r"^ *assert .*?(?=\n\S|\Z)", re.M | re.S)
@@ -26,6 +26,7 @@ NUMBER = re.compile(f"(?P<share>{SHARE})|(?P<decimal>{DECIMAL})")
 CHAPTER = re.compile(r"1[4-6]\d\.\d")
 PRINTED = re.compile(r"\d[\d,]*\.?\d*(?:e-?\d+)?")
 PREDICT = re.compile(r"^> \*\*Predict.*?</details>(?!\s*<details)", re.M | re.S)
+RECALL = re.compile(r"^<details><summary><b>Recall.*?</details>", re.M | re.S)
 WORDS = "two three four five six seven eight nine ten eleven twelve fifteen twenty thirty"
 SPELLED = re.compile(
     rf"\b({'|'.join(WORDS.split())})(-\w+)? (?:\w+-)?(points?|percent|hundredths?|thousandths?)\b"
@@ -73,7 +74,7 @@ def plain(text):
 def written(cell):
     """Return what a cell says to its reader: its text, or caption and alternative texts."""
     if cell.cell_type == "markdown":
-        return plain(PREDICT.sub("", FACTS.sub("", cell.source)))
+        return plain(PREDICT.sub("", RECALL.sub("", FACTS.sub("", cell.source))))
     mystnb = cell.metadata.get("mystnb", {})
     caption, alt = mystnb.get("figure", {}).get("caption"), mystnb.get("image", {}).get("alt")
     return "\n".join(filter(None, [caption, alt, *course(cell).get("alts", [])]))
@@ -91,14 +92,27 @@ def occurs(number, is_share, known):
     return any(abs(value - other) <= half for other in others)
 
 
+def said(notebook):
+    """Return the numbers that the text of the sections says, questions left out."""
+    texts = [
+        written(cell)
+        for heading, cells in sections(notebook)
+        if heading not in SAID_AGAIN | OF_THE_WHOLE
+        for cell in cells
+        if "question" not in tags(cell)
+    ]
+    return values("\n".join(texts))
+
+
 def unproven(notebook):
     """Yield the numbers of the prose that nothing shows, and exceptions that nobody needs."""
-    everything = evidence(code_cells(notebook))
+    known = dict.fromkeys(OF_THE_WHOLE, evidence(code_cells(notebook)))
+    known |= dict.fromkeys(SAID_AGAIN, said(notebook))
     for heading, cells in sections(notebook):
         for place, cell in enumerate(cells):
             if "question" in tags(cell):
                 continue
-            near = everything if heading in OF_THE_WHOLE else evidence(beside(cells, place))
+            near = known.get(heading) or evidence(beside(cells, place))
             needless = dict(course(cell).get("prose", {}))
             for found in NUMBER.finditer(written(cell)):
                 number, is_share = found.group(), bool(found["share"])
@@ -106,6 +120,8 @@ def unproven(notebook):
                     continue
                 if number in course(cell).get("prose", {}):
                     needless.pop(number, None)
+                elif heading in SAID_AGAIN:
+                    yield f"no section says the {number} of cell {cell.id}"
                 else:
                     yield f"nothing in its section shows the {number} of cell {cell.id}"
             for number in needless:
@@ -145,6 +161,11 @@ def only_held(line, text):
     return apply
 
 
+def held_but_not_said(notebook):
+    only_held("rate = 0.79", "")(notebook)
+    says("summary", "It is 0.79.")(notebook)
+
+
 def captioned(notebook):
     small.cell(notebook, "draw-a").metadata.mystnb.figure.caption = "It reaches 0.79."
 
@@ -165,7 +186,8 @@ def needless(notebook):
         (says("one", "About 79 %."), "nothing in its section shows the 79 of cell one"),
         (says("one", "By 7 points."), "nothing in its section shows the 7 of cell one"),
         (says("one", "It has 1,234.5."), "nothing in its section shows the 1,234.5 of cell one"),
-        (says("summary", "It is 0.79."), "nothing in its section shows the 0.79 of cell summary"),
+        (says("title", "It is 0.79."), "no section says the 0.79 of cell title"),
+        (held_but_not_said, "no section says the 0.79 of cell summary"),
         (
             says("setup-text", "It is 0.5."),
             "nothing in its section shows the 0.5 of cell setup-text",
