@@ -34,7 +34,11 @@ Holds, as "moved biases revive": with moved biases the mean share of dead units 
 Holds, as "leaky ReLU is better without an accident" (143-16): without an accident leaky ReLU is
 ahead of ReLU by more than two standard errors.
 
-Came out: to be written.
+Came out: moved biases revive: no unit is dead at the end, and accuracy is 0.034 ± 0.014 ahead of
+"nothing changed". These do not hold: "a large step kills", by a hair (the least share is exactly
+0.25; the mean is 0.46, and in 20 of 20 seeds no unit comes back by itself); "leaky ReLU revives"
+(0.48 of the units are dead at the end); "leaky ReLU regains the accuracy" (0.914, where it is 0.937
+without an accident); "leaky ReLU is better without an accident" (0.001 ± 0.002).
 """
 
 import numpy as np
@@ -126,9 +130,9 @@ def verdicts(table):
     swapped, swapped_error = lead("leaky 0.1", "nothing changed")
     figures |= {"swapped, lead": swapped, "swapped, error": swapped_error}
     return {
-        "a large step kills": same.dead_before.min() > 0.25 and stays >= 18,
-        "leaky ReLU revives": leaky.dead_after.mean() < leaky.dead_before.mean() / 2,
-        "leaky ReLU regains the accuracy": leaky.test.mean() > ok.test.mean() - 0.02,
-        "moved biases revive": moved.dead_after.mean() < 0.05 and regained > regained_error,
-        "leaky ReLU is better without an accident": better > better_error,
+        "a large step kills": bool(same.dead_before.min() > 0.25 and stays >= 18),
+        "leaky ReLU revives": bool(leaky.dead_after.mean() < leaky.dead_before.mean() / 2),
+        "leaky ReLU regains the accuracy": bool(leaky.test.mean() > ok.test.mean() - 0.02),
+        "moved biases revive": bool(moved.dead_after.mean() < 0.05 and regained > regained_error),
+        "leaky ReLU is better without an accident": bool(better > better_error),
     }, figures
