@@ -20,7 +20,9 @@ He's by more than two standard errors.
 Holds, as "Swish pays off beyond forty layers" (143-22): at 44 layers Swish with Glorot's start is
 ahead of ReLU with He's by more than two points and two standard errors.
 
-Came out: to be written.
+Came out: tanh does better with Glorot's start (0.76, that is 0.30 ± 0.03 more) and is then 0.13 ±
+0.04 ahead of ReLU. "Swish pays off beyond forty layers" does not hold: with Glorot's start Swish
+learns nothing at 44 layers (0.10), like ReLU with that start.
 """
 
 from pathlib import Path
