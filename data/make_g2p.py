@@ -22,20 +22,15 @@ SHA256 = {
 
 
 def symbols(program, name):
-    """Return the list that the class G2p of a program gives to self.NAME, as strings."""
+    """Return the list that a program gives to self.NAME, a sum of two lists of strings; raise
+    ValueError if there is none.
+    """
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"self.{name}":
-            letters = ast.parse("list('abcdefghijklmnopqrstuvwxyz')", mode="eval").body
-            parts = [node.value.left, node.value.right]
-            return [
-                symbol
-                for part in parts
-                for symbol in (
-                    list(letters.args[0].value)
-                    if isinstance(part, ast.Call)
-                    else ast.literal_eval(part)
-                )
-            ]
+            first, second = node.value.left, node.value.right
+            if isinstance(second, ast.Call):  # list("abc")
+                return [*ast.literal_eval(first), *ast.literal_eval(second.args[0])]
+            return [*ast.literal_eval(first), *ast.literal_eval(second)]
     raise ValueError(f"{PROGRAM} gives no value to self.{name}")
 
 
