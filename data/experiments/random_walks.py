@@ -32,10 +32,10 @@ so it is for a "forecast" that learned nothing, minus the last price: within any
 days above the mean of these days are followed by falls more often than by rises, but that mean is
 known only afterwards.
 
-Came out: "the chart looks good" and "it repeats the last price" hold (median r 0.983, r_before is
-above r in 20 walks), "nothing is forecast" does not: r_change is 0.052 ± 0.016 trained on prices
-(0.058 ± 0.017 for minus the last price) and 0.004 ± 0.013 trained on changes. "Nothing is gained"
-holds: the ratio is 3.645 ± 0.888 trained on prices and 1.010 ± 0.002 trained on changes.
+Came out: all hold but "nothing is forecast": r_change is 0.052 ± 0.016 trained on prices (0.058 ±
+0.017 for minus the last price) and 0.004 ± 0.013 trained on changes. Trained on prices, the median
+r is 0.983, and r_before is above r in 20 of 20 walks; the ratio is 3.645 ± 0.888. Trained on
+changes it is 1.010 ± 0.002.
 """
 
 from functools import lru_cache
