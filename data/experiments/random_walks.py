@@ -62,8 +62,9 @@ def training(X, y, seed):
     """Yield the weights of a network after each stage of its training."""
     state, rng = start(first_weights("GRU", 1, 1, seed)), np.random.default_rng(seed)
     for epochs in STAGES:
-        batches = shuffled(len(X), epochs, rng)
-        state = fit("GRU", state, X[..., None], y[:, None], batches, 0.003)
+        for _ in range(epochs // 10):  # one length of training, which is compiled once
+            batches = shuffled(len(X), 10, rng)
+            state = fit("GRU", state, X[..., None], y[:, None], batches, 0.003)
         yield state[0]
 
 
