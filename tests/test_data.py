@@ -1,6 +1,10 @@
 """Every data file is what its generator makes, and is described."""
 
+import hashlib
+
+import make_g2p
 import make_signs
+import make_sunspots
 import make_transactions
 import numpy as np
 import pandas as pd
@@ -53,6 +57,79 @@ def test_transactions_stand_in_the_order_of_time_and_know_no_future():
     assert table.day.is_monotonic_increasing
     first = ~table.customer.duplicated()
     assert table.usual_amount.isna().equals(first) and (table[first].last_24h == 0).all()
+
+
+SUNSPOTS = "a7459ac790a1e40cf4b78b44fdf8248c9a0514ed672ec42cc555f4e8ddcbfd1b"
+# what the weights of g2p-en 2.1.0, before rounding, say of every tenth word of its list
+SAID = "ebd68a5d4ef671b59d3e236f909171f59b3bddaf511f8c5db1ef896ecd5b3a31"
+
+
+def test_sunspots_are_the_copied_numbers():
+    content = (DATA / "sunspots.csv").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == SUNSPOTS
+    assert SUNSPOTS in (DATA / "README.md").read_text(encoding="utf8")
+    table = pd.read_csv(DATA / "sunspots.csv")
+    assert table.year.tolist() == list(range(1700, 2009)) and table.sunspots.between(0, 200).all()
+
+
+def test_sunspots_are_made_from_the_file_that_is_named(tmp_path, monkeypatch):
+    path = tmp_path / make_sunspots.ORIGIN
+    path.parent.mkdir(parents=True)
+    path.write_text('"YEAR","SUNACTIVITY"\n1700,5\n1701,11\n')
+    with pytest.raises(ValueError, match="is not that of statsmodels"):
+        make_sunspots.make(tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(make_sunspots, "SHA256", digest)
+    stored = pd.read_csv(DATA / "sunspots.csv")[:2]
+    assert differences(make_sunspots.make(tmp_path), stored) == []
+
+
+def spoken(weights, word):
+    """Return the sounds that a network of the form of g2p.npz gives a word, at most 20."""
+
+    def step(part, x, h):
+        a = weights[f"{part}_w_ih"] @ x + weights[f"{part}_b_ih"]
+        b = weights[f"{part}_w_hh"] @ h + weights[f"{part}_b_hh"]
+        r, z = np.split(1 / (1 + np.exp(-(a + b)[:512])), 2)
+        return (1 - z) * np.tanh(a[512:] + r * b[512:]) + z * h
+
+    letters, sounds = weights["graphemes"].tolist(), weights["phonemes"].tolist()
+    h, said = np.zeros(256), ["<s>"]
+    for letter in [*word, "</s>"]:
+        h = step("enc", weights["enc_emb"][letters.index(letter)], h)
+    while len(said) <= 20 and said[-1] != "</s>":
+        h = step("dec", weights["dec_emb"][sounds.index(said[-1])], h)
+        said.append(sounds[(weights["fc_w"] @ h + weights["fc_b"]).argmax()])
+    return " ".join(said[1:]).removesuffix(" </s>")
+
+
+def test_the_rounded_network_says_what_the_original_said():
+    stored = dict(np.load(DATA / "g2p.npz"))
+    weights = {k: v.astype(float) if v.dtype == np.float16 else v for k, v in stored.items()}
+    words = [line.split("|")[0] for line in stored["homographs"].tolist()][::10]
+
+    def digest():
+        said = "\n".join(f"{word} {spoken(weights, word)}" for word in words)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    assert digest() == SAID
+    weights["enc_w_hh"] = np.roll(weights["enc_w_hh"], 256, axis=0)
+    assert digest() != SAID
+
+
+def test_another_network_is_refused(tmp_path):
+    (tmp_path / "g2p_en").mkdir()
+    for name in make_g2p.SHA256:
+        (tmp_path / "g2p_en" / name).write_text("another")
+    with pytest.raises(ValueError, match="checkpoint20.npz is not that of g2p-en"):
+        make_g2p.make(tmp_path)
+
+
+def test_symbols_are_read_from_the_program():
+    program = "self.graphemes = ['<pad>', '</s>'] + list('abcdefghijklmnopqrstuvwxyz')"
+    assert make_g2p.symbols(program, "graphemes")[:3] == ["<pad>", "</s>", "a"]
+    with pytest.raises(ValueError, match="gives no value to self.phonemes"):
+        make_g2p.symbols(program, "phonemes")
 
 
 def test_every_file_is_described():
