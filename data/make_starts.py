@@ -50,7 +50,7 @@ def recording(machine, rng):
 
 
 def make():
-    """Return the arrays of starts.npz: for each part X, int8 hundredths of 5 (n, 40), and y (n,)."""
+    """Return the arrays of starts.npz: for each part X (n, 40), int8 twentieths, and y (n,)."""
     rng = np.random.default_rng(142)
     arrays = {}
     for part, n in PARTS.items():

@@ -1,5 +1,5 @@
-"""Four kinds of network name the machine that has started, from 40 readings of a current: which does
-it best, and what is left when the readings are shuffled?
+"""Four kinds of network name the machine that has started, from 40 readings of a current: which
+does it best, and what is left when the readings are shuffled?
 
 The recordings of starts.npz: 2,000 for training, 1,000 for validation, 2,000 for the test, ten
 machines; guessing has 0.1. Linear: 40 readings to ten scores (410 parameters). Dense: hidden layers
@@ -11,7 +11,8 @@ all recordings, of training and test.
 
 The first learning rate is the one of 0.003, 0.01 and 0.03 with the highest mean validation accuracy
 over the seeds 100 and 101, for each network and order alone; choose() does it and RATES holds what
-it returned. Test recordings choose nothing.
+it returned. Sizes, epochs and the noise of the recordings were set before, in pilot runs with such
+seeds. Test recordings choose nothing.
 
 Seeds: 0 to 19, for the first weights and the order of the recordings.
 
@@ -30,7 +31,10 @@ differ by less than two standard errors of the difference, or by less than one p
 Holds, as "the convolutional network is ahead of the recurrent one": in order, by more than two
 standard errors of the paired difference.
 
-Came out: unknown.
+Came out: all hold but "the convolutional network is ahead of the recurrent one", whose difference
+is -0.013 ± 0.003. In order the means are 0.196 (linear), 0.596 (dense), 0.914 (convolutional) and
+0.927 (recurrent), shuffled 0.189, 0.589, 0.387 and 0.383. The dense network's difference is 0.007 ±
+0.005.
 """
 
 from functools import lru_cache, partial
@@ -197,7 +201,9 @@ def choose():
                 for rate in (0.003, 0.01, 0.03)
             }
             chosen[f"{network}, {order}"] = max(means, key=means.get)
-            print(network, order, {rate: round(mean, 3) for rate, mean in means.items()}, flush=True)
+            print(
+                network, order, {rate: round(mean, 3) for rate, mean in means.items()}, flush=True
+            )
     return chosen
 
 
