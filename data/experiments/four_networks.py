@@ -18,7 +18,9 @@ Holds, as "the kind of data does not decide alone" (141-05): with these rates, t
 network is not ahead of all three others by more than two standard errors of the difference within
 seeds.
 
-Came out: pending.
+Came out: "several kinds solve the same task about equally well" does not hold, since the transformer
+reaches 0.925 and the best is 0.043 above it; the dense, the convolutional and the recurrent network
+reach 0.968, 0.969 and 0.967. The other rule holds.
 """
 
 import jax
@@ -29,7 +31,7 @@ from sklearn.datasets import load_digits
 NETWORKS = ["dense", "convolutional", "recurrent", "transformer"]
 RATES = [0.001, 0.003, 0.01]
 CASES = [
-    {"network": network, "rate": rate, "seed": seed}
+    {"rate": rate, "network": network, "seed": seed}
     for network in NETWORKS
     for rate in RATES
     for seed in range(10)
