@@ -28,9 +28,9 @@ Noted after the run, as "nothing is gained": for both ways to train, the mean ra
 by more than two standard errors.
 
 Noted after the run: the rule failed by its second part. Trained on prices, r_change is above 0, and
-so it is for a "forecast" that learned nothing, minus the last price: within any 250 days of a walk,
-days above the mean of these days are followed by falls more often than by rises, but that mean is
-known only afterwards.
+so it is for a "forecast" that learned nothing, minus the last price: on average over windows of 250
+days of a walk, days above the mean of their window are followed by falls more often than by rises,
+but that mean is known only afterwards.
 
 Came out: all hold but "nothing is forecast": r_change is 0.052 ± 0.016 trained on prices (0.058 ±
 0.017 for minus the last price) and 0.004 ± 0.013 trained on changes. Trained on prices, the median
