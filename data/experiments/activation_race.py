@@ -8,8 +8,8 @@ with them twice the weights.
 
 Start: all weights are normal, and one rule scales them for every activation f: the variance is
 gain^2 / (number of inputs), with gain^2 = 1 / E[f(z)^2] for a standard normal z, so that the mean
-square of the values stays at one from layer to layer. For ReLU that is He's start. "ReLU, Glorot"
-is ReLU with the variance of Glorot's start, which is half of it.
+square of the weighted sums stays at one from layer to layer. For ReLU that is He initialization.
+"ReLU, Glorot" is ReLU with the variance of Glorot initialization, which is half of it.
 
 Each run trains with three learning rates, 0.0005, 0.002 and 0.008, and keeps the one with the
 highest validation accuracy (of equals, the one with the lower validation loss). Columns: that
@@ -94,7 +94,7 @@ def activate(name, z, slopes):
 
 @lru_cache
 def gain(name):
-    """Return the factor that keeps the mean square of the values at one."""
+    """Return the factor that keeps the mean square of the weighted sums at one."""
     if name == "maxout":
         return 1.0  # the maximum of two independent standard normals has the mean square 1
     if name == "ReLU, Glorot":

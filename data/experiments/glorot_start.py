@@ -1,5 +1,5 @@
-"""Do tanh and Swish do better in deep networks with Glorot's start than with a start that keeps the
-mean square of the values at one?
+"""Do tanh and Swish do better in deep networks with Glorot initialization than with one that keeps
+the mean square of the weighted sums at one?
 
 Data, networks, training and choice of the learning rate are those of the experiment activation race
 (columns as well), at 10 and 44 hidden layers. There, each activation starts with weights of its own
@@ -20,9 +20,9 @@ He's by more than two standard errors.
 Holds, as "Swish pays off beyond forty layers" (143-22): at 44 layers Swish with Glorot's start is
 ahead of ReLU with He's by more than two points and two standard errors.
 
-Came out: tanh does better with Glorot's start (0.76, that is 0.30 ± 0.03 more) and is then 0.13 ±
-0.04 ahead of ReLU. "Swish pays off beyond forty layers" does not hold: with Glorot's start Swish
-learns nothing at 44 layers (0.10), like ReLU with that start.
+Came out: tanh does better with Glorot initialization (0.76, 0.30 ± 0.03 more) and is then 0.13 ±
+0.04 ahead of ReLU. "Swish pays off beyond forty layers" does not hold: with Glorot's weights Swish
+learns nothing at 44 layers (0.10), like ReLU with that initialization.
 """
 
 from pathlib import Path
