@@ -78,7 +78,7 @@ if guard.may_reach_aws():
     role, bucket = os.environ["SAGEMAKER_ROLE"], os.environ["SAGEMAKER_BUCKET"]
 else:
     guard.close()
-    from . import api, endpoints, jobs, tuning  # noqa: F401 (each registers its answers)
+    from . import api, endpoints, jobs, records, tuning  # noqa: F401 (each registers its answers)
 
     role, bucket = api.start()
 
