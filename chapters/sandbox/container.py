@@ -344,7 +344,8 @@ def failure_reason(request, host):
     A failure file that the script wrote counts first (files.py). The scikit-learn and XGBoost
     images do not capture what their script prints to stderr, so that their ErrorMessage is empty:
     sagemaker_sklearn_container/training.py (commit 7496ad6) and
-    sagemaker_xgboost_container/training.py (11d18b6). The deep learning containers do, and tell from the first line on that names an error.
+    sagemaker_xgboost_container/training.py (11d18b6). The deep learning
+    containers do, and tell from the first line on that names an error.
     """
     failure, code = host.ml / "output/failure", host.process.returncode
     if failure.is_file():

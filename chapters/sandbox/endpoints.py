@@ -20,8 +20,7 @@ from .images import xgboost_rules
 from .processes import LINES, Process, container_environment, uninterrupted
 
 SERVER = Path(__file__).parent / "images" / "serve.py"
-# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html (8 minutes, and
-# 60 seconds)
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html says both
 LOAD_SECONDS, ANSWER_SECONDS = 480, 60
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "

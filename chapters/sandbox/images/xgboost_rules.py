@@ -98,8 +98,9 @@ def version(image):
 def metric_definitions():
     """Return the image's own expressions; the log shows the tab of XGBoost's lines as #011."""
     names = [f"{channel}:{metric}" for channel in ("train", "validation") for metric in METRICS]
-    pattern = r".*\[[0-9]+\].*#011{}:(\S+)"
-    return [{"Name": n, "Regex": pattern.format(re.escape(n.replace(":", "-")))} for n in names]
+    number = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*"
+    start = r".*\[[0-9]+\].*#011"
+    return [{"Name": n, "Regex": f"{start}{n.replace(':', '-')}:{number}"} for n in names]
 
 
 def within(name, text):
