@@ -193,6 +193,8 @@ class Search:
 def parents_of(request):
     """Return the Tunings that a warm start names; raise Refused if it may not."""
     start, new, parents = request.get("WarmStartConfig"), Tuning(request, {}), []
+    if start and new.config["Strategy"] not in ("Bayesian", "Random"):
+        raise Refused(f"Warm start goes with Bayesian and Random search only. {WARM_START}")
     for parent in start["ParentHyperParameterTuningJobs"] if start else []:
         name = parent.get("HyperParameterTuningJobName")
         if name not in tunings:
@@ -206,6 +208,7 @@ def parents_of(request):
             for key in ("AlgorithmSpecification", "InputDataConfig")
         )
         images = [one.get("TrainingImage") for one in algorithm]
+        kinds = [{r["Name"]: kind for kind, r in View(t.request).ranges} for t in (new, old)]
         identical = start["WarmStartType"] == "IdenticalDataAndAlgorithm"
         changed = images[0] != images[1] or data[0] != data[1]
         for broken, message in (
@@ -214,10 +217,16 @@ def parents_of(request):
             (len(tuned[0] ^ tuned[1]) > 10, "allows 10 changes of static and tunable"),
             (total[0] != total[1], "must have as many static plus tunable hyperparameters"),
             (identical and changed, "must have the same input data and image"),
+            (shared_differ(*kinds), "must keep the types"),
         ):
             if broken:
                 raise Refused(f"Parent tuning job {old.name} {message}. {WARM_START}")
     return parents
+
+
+def shared_differ(mine, others):
+    """Return whether a hyperparameter of both dicts, {name: kind of range}, has two kinds."""
+    return any(mine[name] != others[name] for name in mine.keys() & others.keys())
 
 
 def objective_set(tuning):
