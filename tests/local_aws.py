@@ -7,7 +7,9 @@ import sys
 import tarfile
 
 import boto3
+import botocore.exceptions
 import numpy as np
+import pytest
 from notebooks import ROOT
 
 CHAPTERS = ROOT / "chapters"
@@ -64,6 +66,27 @@ def archive(**files):
     return buffer.getvalue()
 
 
+def tarball(files):
+    """Returns a tar.gz of files, {name: text or bytes}, as bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            content = content.encode() if isinstance(content, str) else content
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def refused(call, **request):
+    """Returns (code, message) of the ClientError that a call raises."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**request)
+    error = caught.value.response["Error"]
+    assert caught.value.operation_name.lower() == call.__name__.replace("_", "")
+    return error["Code"], error["Message"]
+
+
 class Aws:
     """Clients, and the requests from which the tests start."""
 
@@ -117,6 +140,51 @@ class Aws:
         """Runs a training job and returns its description."""
         self.sm.create_training_job(**self.job(name, hyper, **changes))
         return self.sm.describe_training_job(TrainingJobName=name)
+
+    def request(self, name, code, hyper=(), program="train.py", image=IMAGE, **changes):
+        """Returns the request of a job of its own script: a text, files, or a whole archive."""
+        files = {program: code} if isinstance(code, str) else code
+        body = tarball(files) if isinstance(files, dict) else files
+        self.put(f"code/{name}.tar.gz", body)
+        source = f"s3://{self.bucket}/code/{name}.tar.gz"
+        own = {"sagemaker_program": program, "sagemaker_submit_directory": source} | dict(hyper)
+        request = self.job(name, own, **changes)
+        request.pop("CheckpointConfig", None)
+        algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
+        if metrics := changes.pop("metrics", None):
+            request.pop("metrics")
+            algorithm["MetricDefinitions"] = [{"Name": n, "Regex": r} for n, r in metrics]
+        return request | {"AlgorithmSpecification": algorithm} | changes
+
+    def run(self, name, code, *arguments, **changes):
+        """Runs a job of its own script and returns its description."""
+        self.sm.create_training_job(**self.request(name, code, *arguments, **changes))
+        return self.sm.describe_training_job(TrainingJobName=name)
+
+    def serve(self, name, script, environment=(), image=IMAGE, **files):
+        """Deploys a script that lies in the model archive; returns the endpoint's description."""
+        body = tarball({"weights.json": "[1]", "code/inference.py": script} | files)
+        self.put(f"models/{name}.tar.gz", body)
+        own = {
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        }
+        model = f"s3://{self.bucket}/models/{name}.tar.gz"
+        environment = (own if script else {}) | dict(environment)
+        return deploy(
+            self, name, {"Image": image, "ModelDataUrl": model, "Environment": environment}
+        )
+
+    def ask(self, name, body, kind="text/csv", **more):
+        """Returns an endpoint's answer, bytes."""
+        ask = self.runtime.invoke_endpoint
+        return ask(EndpointName=name, Body=body, ContentType=kind, **more)["Body"].read()
+
+    def said(self, name):
+        """Returns the log of an endpoint, lines."""
+        group = f"/aws/sagemaker/Endpoints/{name}"
+        events = boto3.client("logs").get_log_events(logGroupName=group, logStreamName="all/i-1")
+        return [event["message"] for event in events["events"]]
 
     def tuning(self, name, strategy="Random", static=(), **config):
         """Returns the request of a tuning job."""

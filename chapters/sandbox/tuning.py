@@ -304,7 +304,6 @@ def search_to_end(tuning, search, plain, criteria, limits):
         for trial, texts, job, objective in ran:
             search.tell(trial, texts, job, objective)
         left = left - len(batch) if batch else 0  # a grid comes to its end
-        tuning.stopped = tuning.stopped or time.monotonic() > tuning.until
 
 
 def run_trial(tuning, search, trial, texts, plain):
@@ -318,13 +317,24 @@ def run_trial(tuning, search, trial, texts, plain):
     def started(job):
         tuning.running = job
 
-    job = jobs.run_to_end(
-        {"TrainingJobName": name, **plain, "HyperParameters": hyper, **more},
-        lambda key, values: key == tuning.metric and search.hopeless(trial, values),
-        tuning.description["HyperParameterTuningJobArn"],
-        tuning.until,
-        started,
-    )
+    try:
+        job = jobs.run_to_end(
+            {"TrainingJobName": name, **plain, "HyperParameters": hyper, **more},
+            lambda key, values: key == tuning.metric and search.hopeless(trial, values),
+            tuning.description["HyperParameterTuningJobArn"],
+            tuning.until,
+            started,
+        )
+    except KeyboardInterrupt:
+        tuning.stopped = True
+        if tuning.running:
+            summarize(tuning, tuning.running, texts)
+        raise
+    return job, summarize(tuning, job, texts)
+
+
+def summarize(tuning, job, texts):
+    """Take note of a job that has ended; return its objective, None without one."""
     values = job.metrics.get(tuning.metric, [])
     failed = job.description["TrainingJobStatus"] == "Failed"
     failed = failed or not values or not math.isfinite(values[-1])
@@ -341,8 +351,9 @@ def run_trial(tuning, search, trial, texts, plain):
         tuning.found.append((tuning.static | texts, objective))
         tuning.curves.append(values)
     tuning.summaries.append(summary)
+    tuning.stopped = tuning.stopped or time.monotonic() > tuning.until
     set_status(tuning, "Stopping" if tuning.stopped else "InProgress")
-    return job, objective
+    return objective
 
 
 def set_status(tuning, status):
