@@ -13,6 +13,7 @@ import pytest
 from notebooks import ROOT
 
 CHAPTERS = ROOT / "chapters"
+sys.path.insert(0, str(CHAPTERS))
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 # Maximum of val: 1, at alpha = 2; it grows with the epochs, so that a poor alpha shows early.
@@ -91,7 +92,6 @@ class Aws:
     """Clients, and the requests from which the tests start."""
 
     def __init__(self):
-        sys.path.insert(0, str(CHAPTERS))
         import sandbox
 
         self.role, self.bucket = sandbox.role, sandbox.bucket

@@ -107,7 +107,8 @@ def main():
     stop, patience = [], given.get("early_stopping_rounds")
     if patience:
         last = watched[-1][1]
-        stop = [xgboost.callback.EarlyStopping(int(patience), data_name=last, save_best=True)]
+        early = dict(rounds=int(patience), data_name=last, save_best=True)
+        stop = [xgboost.callback.EarlyStopping(**early)]
     settings = {key: value for key, value in given.items() if key not in OWN}
     settings |= {"nthread": 1, "eval_metric": [m for m in metrics if m not in added]}
     if added and not settings["eval_metric"]:
