@@ -123,6 +123,115 @@ def test_a_script_reaches_nobody(aws):
     assert aws.log("caller")[0] == "sandbox" and "127.0.0.1:9" in aws.log("caller")[-1]
 
 
+# what asks for AWS without botocore, each an expression that tells what came of it
+LEAKS = """
+import http.client, os, socket, subprocess, sys, urllib.request
+
+def what(call, *arguments):
+    try:
+        return f"answered {call(*arguments)}"
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+
+addresses = ["https://b.s3.amazonaws.com/k?X-Amz-Signature=1", "https://t.sagemaker.aws/x"]
+addresses += ["http://169.254.169.254/latest/meta-data/iam/", "https://x.api.aws/"]
+addresses += ["https://s3.us-east-1.amazonaws.com.cn/"]
+told = [what(urllib.request.urlopen, address) for address in addresses]
+told.append(what(http.client.HTTPSConnection("sts.amazonaws.com", timeout=3).request, "GET", "/"))
+told.append(what(socket.create_connection, ("sagemaker.us-east-1.amazonaws.com.", 443), 3))
+told.append(what(socket.gethostbyname, "s3.amazonaws.com"))
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+told.append(what(datagrams.sendto, b"x", ("169.254.170.2", 80)))
+"""
+LEFT = "print(sum('lets nothing out to AWS' in one for one in told), len(told), told)"
+SDK = """
+import boto3
+asked = what(boto3.client("s3").list_buckets)
+print(asked.split(":")[0], boto3.Session().get_credentials().access_key)
+"""
+
+
+NOBODY = "EndpointConnectionError sandbox"
+
+
+def held(line):
+    """Says whether each attempt of LEAKS was refused, by the line that LEFT prints."""
+    refused, tried = line.split()[:2]
+    return refused == tried == "9"
+
+
+def test_no_library_reaches_aws_from_the_notebook(tmp_path):
+    proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    for more in ({}, proxy):
+        [line] = python("import sandbox\n" + LEAKS + LEFT, tmp_path, **more)
+        assert held(line), line
+    code = """
+    import requests, sandbox
+    for address in ("https://t.experiments.sagemaker.aws/api", "https://x.s3.eu-west-1.api.aws/"):
+        try:
+            print(requests.get(address, timeout=3))
+        except BaseException as error:
+            print("lets nothing out" in str(error))
+    """
+    assert python(code, tmp_path) == ["True", "True"]
+
+
+def test_children_of_the_notebook_reach_nobody(tmp_path):
+    child = tmp_path / "child.py"
+    child.write_text(LEAKS + LEFT + "\n" + SDK)
+    code = f"""
+    import multiprocessing, os, runpy, subprocess, sys
+    import sandbox
+    os.system(f"{{sys.executable}} {child}")
+    sys.stdout.flush()
+    print(subprocess.run([sys.executable, {str(child)!r}], capture_output=True, text=True).stdout)
+    os.environ["PYTHONPATH"] += os.pathsep + "here"
+    print(subprocess.run([sys.executable, {str(child)!r}], capture_output=True, text=True).stdout)
+    """
+    lines = [line for line in python(code, tmp_path) if line]
+    assert [held(line) for line in lines[::2]] == [True] * 3, lines
+    assert lines[1::2] == [NOBODY] * 3
+
+
+def test_jobs_and_endpoints_reach_nobody_whatever_their_environment(aws):
+    own = REAL | {"AWS_ENDPOINT_URL": "https://s3.amazonaws.com", "PYTHONPATH": "/nowhere"}
+    own |= {"AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com", "AWS_CONFIG_FILE": "/etc/aws"}
+    own |= {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "localhost", "AWS_BUCKET": "kept"}
+    own |= {"aws_access_key_id": "AKIA"}
+    script = LEAKS + LEFT + "\n" + SDK + "\nprint(os.environ['AWS_BUCKET'])"
+    aws.run("leaks", script, Environment=own)
+    first, *others = aws.log("leaks")
+    assert held(first) and others == [NOBODY, "kept"]
+    serving = "def model_fn(folder): return None\ndef predict_fn(data, model): return data\n"
+    aws.serve("leaks", script + "\n" + serving, own)
+    first, *others = aws.said("leaks")
+    assert held(first) and others[:2] == [NOBODY, "kept"]
+    aws.sm.delete_endpoint(EndpointName="leaks")
+
+
+@pytest.mark.parametrize(
+    "host, aws_host",
+    [
+        ("s3.amazonaws.com", True),
+        ("AMAZONAWS.COM.", True),
+        (b"sts.us-east-1.amazonaws.com", True),
+        ("bucket.s3.cn-north-1.amazonaws.com.cn", True),
+        ("abc.experiments.sagemaker.aws", True),
+        ("169.254.169.254", True),
+        ("fd00:ec2::254", True),
+        ("notamazonaws.com", False),
+        ("amazonaws.com.example.org", False),
+        ("docs.python.org", False),
+        ("127.0.0.1", False),
+        (None, False),
+    ],
+)
+def test_hosts_of_aws(aws, host, aws_host):
+    from sandbox.images.guarded.sitecustomize import is_aws
+
+    assert is_aws(host) is aws_host
+
+
 AWS_MODE = {
     "AWS_SANDBOX": "0",
     "AWS_I_ACCEPT_COSTS": "1",

@@ -1,4 +1,6 @@
-"""Records know each other: names, model data, objectives, combinations, warm starts, groups, tags."""
+"""Records know each other: names, model data, objectives, combinations, warm starts, groups and
+tags.
+"""
 
 import boto3
 import pytest
@@ -100,12 +102,10 @@ def test_warm_starts_fit(aws):
     start = {"WarmStartType": "TransferLearning"}
     start["ParentHyperParameterTuningJobs"] = [{"HyperParameterTuningJobName": "fit-base"}]
     integer = {"IntegerParameterRanges": [alpha("1", "4")]}
+    whole = aws.tuning("fit-1", ParameterRanges=integer, ResourceLimits=limits)
     band = aws.tuning("fit-2", "Hyperband", ResourceLimits=limits)
     for request, message in (
-        (
-            aws.tuning("fit-1", ParameterRanges=integer, ResourceLimits=limits),
-            "must keep the types",
-        ),
+        (whole, "must keep the types"),
         (band, "Bayesian and Random search only"),
     ):
         create = aws.sm.create_hyper_parameter_tuning_job
