@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
@@ -69,7 +70,9 @@ def arn(kind, name):
 @functools.cache
 def client(service):
     """Return one boto3 client per service, for the sandbox's own calls."""
-    return boto3.client(service, region_name=REGION)
+    # a checksum in chunks takes moto a minute for 300 MB
+    plain = Config(request_checksum_calculation="when_required")
+    return boto3.client(service, region_name=REGION, config=plain)
 
 
 def emit(kind, source, detail):

@@ -349,7 +349,8 @@ def failure_reason(request, host):
     """
     failure, code = host.ml / "output/failure", host.process.returncode
     if failure.is_file():
-        return f"{failure.read_text('utf8', 'replace')}, exit code: 1"
+        with failure.open(encoding="utf8", errors="replace") as file:
+            return f"{file.read(1024)}, exit code: 1"
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
     kind = image_kind(image)
     program = host.command[1]
