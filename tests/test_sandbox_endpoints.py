@@ -82,7 +82,8 @@ def test_xgboost_trains_and_predicts(aws, xgboost_job, tmp_path):
 
 
 def test_xgboost_is_tuned(aws, xgboost_job):
-    request = aws.tuning("xgb", "Random")
+    limits = {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1}
+    request = aws.tuning("xgb", "Random", ResourceLimits=limits)
     config = request["HyperParameterTuningJobConfig"]
     config["HyperParameterTuningJobObjective"]["MetricName"] = "validation:auc"
     config["ParameterRanges"] = {

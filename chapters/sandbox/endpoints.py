@@ -109,7 +109,7 @@ class Server:
             lines, self.lines = self.lines, []
         self.tell(lines)
 
-    def ask(self, body, kind, accept, seconds=ANSWER_SECONDS):
+    def ask(self, body, kind, accept):
         """Return (head, body) of the answer to a request. Raises Lost."""
         number = next(self.numbers)
         head = {"id": number, "kind": kind, "accept": accept}
@@ -118,7 +118,7 @@ class Server:
             self.channel.send_bytes(body)
         except OSError:
             raise Lost("the model server has ended") from None
-        return self.receive(number, seconds)
+        return self.receive(number, ANSWER_SECONDS)
 
     def close(self):
         """End the server and all that it has started."""
