@@ -110,6 +110,14 @@ def test_what_would_have_to_be_installed_or_run_as_a_command(aws, files, program
     assert aws.sm.list_training_jobs(NameContains="installs")["TrainingJobSummaries"] == []
 
 
+def test_values_may_be_written_as_json(aws):
+    request = aws.request("as-json", "import sys; print(sys.argv[1:])", {"word": '"a b"'})
+    for name in ("sagemaker_program", "sagemaker_submit_directory"):
+        request["HyperParameters"][name] = json.dumps(request["HyperParameters"][name])
+    aws.sm.create_training_job(**request)
+    assert aws.log("as-json") == ["['--word', 'a b']"]
+
+
 @pytest.mark.parametrize("folder", [False, True], ids=["archive", "folder"])
 def test_code_from_a_channel(aws, folder):
     name = f"from-channel-{folder}".lower()

@@ -16,13 +16,14 @@ search, endpoints load the model and predict. What the sandbox cannot do for rea
 
 **The guard.** Credentials found in the environment or in files are put aside. A request of botocore
 that moto does not answer is refused, and this process looks up and connects to no host of AWS
-(`amazonaws.com`, `aws` and their kin, the addresses of instance credentials), whichever Python
-library asks. Jobs, endpoints and other children have no credentials either: an SDK of AWS in them
-finds nobody, and a Python in them is held like this one. It does not hold for what is no Python and
-no SDK in a child process, such as curl with a presigned URL, nor for a child started with an
-environment of its own. Only `AWS_SANDBOX=0` together with `AWS_I_ACCEPT_COSTS=1`, `SAGEMAKER_ROLE`,
-`SAGEMAKER_BUCKET` and `AWS_DEFAULT_REGION` lets a notebook that imports this module reach AWS, and
-then the module does nothing but hand out that role and that bucket.
+(`amazonaws.com`, `aws` and their kin, the addresses of instance credentials), whichever library
+asks by Python's sockets. Jobs, endpoints and other children have no credentials either: an SDK of
+AWS in them finds nobody, and a Python in them is held like this one. It does not hold for libraries
+with sockets of their own in C (grpc, pycurl), nor for what is neither Python nor an SDK in a child
+process, such as curl with a presigned URL, nor for a child started with an environment of its own.
+Only `AWS_SANDBOX=0` together with `AWS_I_ACCEPT_COSTS=1`, `SAGEMAKER_ROLE`, `SAGEMAKER_BUCKET` and
+`AWS_DEFAULT_REGION` lets a notebook that imports this module reach AWS, and then the module does
+nothing but hand out that role and that bucket.
 
 What differs from AWS:
 
@@ -32,7 +33,7 @@ What differs from AWS:
 - The hosts of a job, at most eight, are processes of this machine, with its processor and its
   Python: images are names, and instance types, VPC, roles and keys are checked for their form only.
   There is no spot interruption, retry, profiler or debugger rule. What a host has started ends with
-  it.
+  it, unless it has left its process group and cleared its environment.
 - What an image answers (FailureReason, content types, metrics) is read from the containers' source,
   named in `container` and `images`, and goes by the image in the request. AWS's own packages
   (sagemaker_training, sagemaker_inference and so on) are not there to import.

@@ -90,9 +90,9 @@ def emit(kind, source, detail):
         "DetailType": f"SageMaker {kind} State Change",
         "Resources": [source],
     }
-    client("events").put_events(
-        Entries=[event | {"Detail": json.dumps(detail, default=milliseconds)}]
-    )
+    with contextlib.suppress(Exception):  # an event that cannot be delivered changes nothing
+        entry = event | {"Detail": json.dumps(detail, default=milliseconds)}
+        client("events").put_events(Entries=[entry])
 
 
 def replace_log(group, stream, lines):

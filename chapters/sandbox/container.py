@@ -107,11 +107,11 @@ def rewrite(folder, ml):
 
 
 def local_folder(path, member="LocalPath"):
-    """Return a path of the request below /opt/ml, relative to it.
+    """Return a path or file:// address of the request below /opt/ml, relative to it.
 
     Raises NotImplementedError if it lies elsewhere: it would be a folder of this machine.
     """
-    clean = posixpath.normpath(path)
+    clean = posixpath.normpath(path.removeprefix("file://"))
     if not clean.startswith("/opt/ml/"):
         raise NotImplementedError(f"The sandbox has no {member} outside /opt/ml: {path}.")
     return clean.removeprefix("/opt/ml/")
@@ -123,6 +123,12 @@ def decode(text):
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def program_of(request):
+    """Return the script that a request names, as text or as JSON, or None."""
+    given = request.get("HyperParameters", {}).get("sagemaker_program")
+    return None if given is None else str(decode(given))
 
 
 def refuse_what_needs_a_build(folder, program):
@@ -200,9 +206,10 @@ def prepare(request, host, hosts, ml, port, log):
         files.download(data["S3Uri"], folder, part)
         channels[channel["ChannelName"]] = str(folder)
     given = {k: to_local(v, ml) for k, v in request.get("HyperParameters", {}).items()}
-    program = given.get("sagemaker_program")
+    program = program_of(request)
     if program is not None:
         source = request["HyperParameters"].get("sagemaker_submit_directory", "/opt/ml/code")
+        source = str(decode(source))  # the SageMaker Python SDK 2 writes it as JSON
         fetch_code(source, ml, ml / "code")
         refuse_what_needs_a_build(ml / "code", program)
     config = config_files(request, hosts, host, given)
@@ -256,7 +263,7 @@ def toolkit_variables(request, config, ml, channels):
     hyper = {key: value for key, value in decoded.items() if key not in own}
     group, groups = resources["current_group_name"], resources["instance_groups"]
     program = own.get("sagemaker_program")
-    source = request.get("HyperParameters", {}).get("sagemaker_submit_directory")
+    source = own.get("sagemaker_submit_directory")
     kind = image_kind(request["AlgorithmSpecification"].get("TrainingImage", ""))
     framework = {"sklearn": "sagemaker_sklearn_container", "xgboost": "sagemaker_xgboost_container"}
     module = framework.get(kind)

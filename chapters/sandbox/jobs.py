@@ -62,7 +62,7 @@ def check(request):
     modes = [algorithm.get("TrainingInputMode"), *(c.get("InputMode") for c in channels)]
     resources = request.get("ResourceConfig", {})
     hyper = request.get("HyperParameters", {})
-    program = hyper.get("sagemaker_program")
+    program = container.program_of(request)
     launched = any(container.decode(hyper.get(key, "false")) for key in LAUNCHERS)
     image = container.image_kind(algorithm.get("TrainingImage", ""))
     builtin = program is None and image == "xgboost"
