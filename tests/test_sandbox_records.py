@@ -68,6 +68,18 @@ def test_model_data_and_models_exist(aws):
     assert "unique names" in refused(aws.sm.create_endpoint_config, **twice)[1]
 
 
+def test_parents_exist(aws):
+    trial = {"TrialName": "t", "ExperimentName": "nobody"}
+    code, message = refused(aws.sm.create_trial, **trial)
+    assert code == "ResourceNotFound" and "Could not find experiment" in message
+    both = {"TrialName": "nobody", "TrialComponentName": "nobody"}
+    assert refused(aws.sm.associate_trial_component, **both)[0] == "ResourceNotFound"
+    message = refused(aws.sm.create_model_package, ModelPackageGroupName="nobody")[1]
+    assert message.startswith("Could not find model package group")
+    aws.sm.create_experiment(ExperimentName="parent")
+    aws.sm.create_trial(TrialName="t", ExperimentName="parent")
+
+
 def test_an_objective_is_defined(aws):
     request = aws.tuning("no-metric")
     path = "TrainingJobDefinition.AlgorithmSpecification.MetricDefinitions"

@@ -17,6 +17,15 @@ NAMED = {
     "Pipeline": ("pipeline", "pipeline"),
     "ModelCard": ("model-card", "model card"),
 }
+# what a record belongs to, by the members that name it, and the code of AWS's answer without it
+BELONGS = {
+    "CreateTrial": (("Experiment", "ResourceNotFound"),),
+    "AssociateTrialComponent": (
+        ("Trial", "ResourceNotFound"),
+        ("TrialComponent", "ResourceNotFound"),
+    ),
+    "CreateModelPackage": (("ModelPackageGroup", "ValidationException"),),
+}
 OURS = ("training-job", "hyper-parameter-tuning-job", "endpoint")
 
 requests = {}  # (noun, name): the request that made it
@@ -88,6 +97,20 @@ def variants_have_models(operation, request):
         name = variant.get("ModelName")
         if name and not requests.get(("Model", name)):
             raise Refused(f'Could not find model "{arn("model", name)}".')
+
+
+@before
+def parents_exist(operation, request):
+    """Refuse a record of what does not exist, such as a trial of no experiment.
+
+    Sources: the errors of API_CreateTrial.html, API_AssociateTrialComponent.html and
+    API_CreateModelPackage.html in https://docs.aws.amazon.com/sagemaker/latest/APIReference/.
+    """
+    for noun, code in BELONGS.get(operation, ()):
+        name = request.get(f"{noun}Name")
+        if name and not requests.get((noun, name)):
+            kind, words = NAMED[noun]
+            raise Refused(f'Could not find {words} "{arn(kind, name)}".', code)
 
 
 def tagged(request):
