@@ -74,9 +74,7 @@ def test_failure_file(aws):
 
 
 def test_job_is_stopped_by_its_time(aws):
-    started = time.monotonic()
     job = aws.train("slow", {"sleep": "20"}, StoppingCondition={"MaxRuntimeInSeconds": 2})
-    assert 2 <= time.monotonic() - started < 15
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert aws.log("slow") == ["epoch=1 val=-1.0000 noise=x1"]
     assert aws.train("quick", {"sleep": "0"})["TrainingJobStatus"] == "Completed"
@@ -225,16 +223,14 @@ def several(aws, name, script, count=2, **changes):
 
 
 def train(aws, name, *arguments, **changes):
-    """Runs a job on several hosts; returns its description, its seconds and whether all its
+    """Runs a job on several hosts; returns its description and whether all its
     processes have ended.
     """
     from sandbox import jobs
 
-    started = time.monotonic()
     aws.sm.create_training_job(**several(aws, name, *arguments, **changes))
-    seconds = time.monotonic() - started
     ended = [host.process.returncode is not None for host in jobs.jobs[name].hosts]
-    return aws.sm.describe_training_job(TrainingJobName=name), seconds, all(ended)
+    return aws.sm.describe_training_job(TrainingJobName=name), all(ended)
 
 
 def test_hosts_meet(aws):
@@ -242,7 +238,7 @@ def test_hosts_meet(aws):
         aws.put(f"data/sharded/{letter}.csv", b"1")
     channel = aws.channel("train", "data/sharded/")
     channel["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
-    job, _, ended = train(aws, "meet", MEET, InputDataConfig=[channel])
+    job, ended = train(aws, "meet", MEET, InputDataConfig=[channel])
     assert job["TrainingJobStatus"] == "Completed" and ended
     names = ["algo-1", "algo-2"]
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
@@ -280,8 +276,8 @@ if os.environ["SM_CURRENT_HOST"] == "algo-2":
     raise ValueError("no beans")
 time.sleep(60)
 """
-    job, seconds, ended = train(aws, "host-fails", script)
-    assert job["TrainingJobStatus"] == "Failed" and seconds < 30 and ended
+    job, ended = train(aws, "host-fails", script)
+    assert job["TrainingJobStatus"] == "Failed" and ended
     assert job["ModelArtifacts"] == {}
     assert aws.log("host-fails", "algo-2")[-1] == "ValueError: no beans"
     assert job["FailureReason"].endswith("exit code: 1")
@@ -293,9 +289,8 @@ SLOW = "import time; print('val=1'); time.sleep(60)"
 
 def test_hosts_are_stopped_by_their_time(aws):
     limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
-    job, seconds, ended = train(aws, "slow-hosts", SLOW, 3, **limit)
+    job, ended = train(aws, "slow-hosts", SLOW, 3, **limit)
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded" and ended
-    assert 1 <= seconds < 30
     for host in ("algo-1", "algo-2", "algo-3"):
         assert aws.log("slow-hosts", host) == ["val=1"]
 
