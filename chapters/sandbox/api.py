@@ -1,5 +1,6 @@
 """Who answers a request: the sandbox, moto's store, or nobody."""
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -9,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 import boto3
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
 from moto.sagemaker.responses import SageMakerResponse
+from werkzeug.exceptions import HTTPException
 
 from . import validation
 
@@ -25,7 +29,11 @@ STORED = (
 ).split()
 SEARCHED = ("Experiment", "ExperimentTrial", "ExperimentTrialComponent")
 
-answers = {}  # operation in snake case: function(request) -> answer
+# members that name a group and may hold its ARN, which moto does not take
+BY_ARN = ("ModelPackageGroupName",)
+
+answers = {}  # operation in snake case: function(request) -> answer, or None to leave it to moto
+checks = []  # function(operation, request), which raises Refused
 _seconds = itertools.count()
 
 
@@ -43,6 +51,12 @@ def answer(function):
     return function
 
 
+def before(function):
+    """Register a function(operation, request) that may raise Refused; a decorator."""
+    checks.append(function)
+    return function
+
+
 def now():
     """Return the next second of the sandbox's calendar, a datetime in UTC."""
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_seconds))
@@ -56,7 +70,9 @@ def arn(kind, name):
 @functools.cache
 def client(service):
     """Return one boto3 client per service, for the sandbox's own calls."""
-    return boto3.client(service, region_name=REGION)
+    # a checksum in chunks takes moto a minute for 300 MB
+    plain = Config(request_checksum_calculation="when_required")
+    return boto3.client(service, region_name=REGION, config=plain)
 
 
 def emit(kind, source, detail):
@@ -74,19 +90,25 @@ def emit(kind, source, detail):
         "DetailType": f"SageMaker {kind} State Change",
         "Resources": [source],
     }
-    client("events").put_events(
-        Entries=[event | {"Detail": json.dumps(detail, default=milliseconds)}]
-    )
+    with contextlib.suppress(Exception):  # an event that cannot be delivered changes nothing
+        entry = event | {"Detail": json.dumps(detail, default=milliseconds)}
+        client("events").put_events(Entries=[entry])
 
 
-def write_log(group, stream, lines):
+def replace_log(group, stream, lines):
     """Store lines in CloudWatch Logs, in a new stream of that name."""
+    with contextlib.suppress(ClientError):  # there is none
+        client("logs").delete_log_stream(logGroupName=group, logStreamName=stream)
+    append_log(group, stream, lines)
+
+
+def append_log(group, stream, lines):
+    """Add lines to a stream of CloudWatch Logs, which is made where there is none."""
     logs = client("logs")
-    if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+    with contextlib.suppress(ClientError):  # there is one
         logs.create_log_group(logGroupName=group)
-    if logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)["logStreams"]:
-        logs.delete_log_stream(logGroupName=group, logStreamName=stream)
-    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    with contextlib.suppress(ClientError):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
     stamp = int(datetime.now().timestamp() * 1000)  # CloudWatch takes no old events
     events = [{"timestamp": stamp, "message": line} for line in lines if line.strip()]
     for first in range(0, len(events), 1000):
@@ -100,12 +122,12 @@ def pick(record, names):
     return {name: record[name] for name in names.split() if name in record}
 
 
-def listed(items, request, noun, default="CreationTime", **more):
+def listed(items, request, noun, default="CreationTime", order="Ascending", **more):
     """Return the items (dicts) that a list request asks for, and the next page's token.
 
-    `noun` begins the members for name and status; `default` is the SortBy of requests
-    without one; `more` has functions of an item for further SortBy values, of which
-    items without a value are left out. Raises NotImplementedError for other filters.
+    `noun` begins the members for name and status; `default` and `order` are the SortBy and
+    SortOrder of requests without; `more` has functions of an item for further SortBy values, of
+    which items without a value are left out. Raises NotImplementedError for other filters.
     """
     known = "NameContains StatusEquals SortBy SortOrder MaxResults NextToken"
     known += " HyperParameterTuningJobName"
@@ -117,14 +139,20 @@ def listed(items, request, noun, default="CreationTime", **more):
     key = more.get(sort) or (lambda item: item[keys.get(sort, sort)])
     chosen = [i for i in items if part in i[f"{noun}Name"] and key(i) is not None]
     chosen = [i for i in chosen if status in (None, i[f"{noun}Status"])]
-    chosen.sort(key=key, reverse=request.get("SortOrder") == "Descending")
-    start = int(request.get("NextToken", 0))
+    chosen.sort(key=key, reverse=request.get("SortOrder", order) == "Descending")
+    token = request.get("NextToken", "0")
+    if not (token.isascii() and token.isdigit() and len(token) < 10):
+        raise Refused(f"Invalid NextToken: {token}")
+    start = int(token)
     end = start + request.get("MaxResults", 10)
     token = {"NextToken": str(end)} if end < len(chosen) else {}
     return chosen[start:end], token
 
 
 def _remember(params, context, **_):
+    for member in BY_ARN:
+        if str(params.get(member, "")).startswith("arn:"):
+            params[member] = params[member].rpartition("/")[2]
     body = {"Body": params["Body"]} if "Body" in params else {}  # may be an open file
     context["request"] = (
         copy.deepcopy({key: value for key, value in params.items() if key != "Body"}) | body
@@ -138,10 +166,16 @@ def _reply(model, context, request_signer, **_):
         validation.check(model, request, Refused)
         if request_signer.region_name != REGION:
             raise NotImplementedError(f"The sandbox has one region for SageMaker, {REGION}.")
-        if name in answers:
-            return AWSResponse("", 200, {}, None), copy.deepcopy(answers[name](request))
+        for check in checks:
+            check(operation, request)
+        if name in answers and (answer := answers[name](request)) is not None:
+            return AWSResponse("", 200, {}, None), copy.deepcopy(answer)
     except Refused as refused:
         return AWSResponse("", 400, {}, None), refused.answer
+    except ClientError as error:  # of a call that the sandbox made itself, which nobody asked for
+        return AWSResponse("", 400, {}, None), Refused(**_told(error)).answer
+    except BotoCoreError as error:
+        return AWSResponse("", 400, {}, None), Refused(str(error)).answer
     noun = operation[len(name.partition("_")[0]) :]
     stored = noun in STORED or noun.removesuffix("s") in STORED or noun.endswith("TrialComponent")
     found = operation == "Search" and request["Resource"] in SEARCHED
@@ -151,6 +185,30 @@ def _reply(model, context, request_signer, **_):
     raise NotImplementedError(
         f"{operation}: the request is valid, but the sandbox cannot do this for real."
     )
+
+
+def _told(error):
+    """Return message and code of a ClientError."""
+    return {"message": error.response["Error"]["Message"], "code": error.response["Error"]["Code"]}
+
+
+def _stores_or_says_so(call):
+    """Return moto's `call_action`, with NotImplementedError where it stumbles over a request."""
+
+    @functools.wraps(call)
+    def call_action(self):
+        try:
+            return call(self)
+        except (HTTPException, NotImplementedError):
+            raise
+        except Exception as error:
+            action = self._get_action()
+            raise NotImplementedError(
+                f"{action}: the request is valid, but the sandbox's store cannot take it "
+                f"({type(error).__name__}: {error})."
+            ) from error
+
+    return call_action
 
 
 def _check_targets(params, **_):
@@ -167,6 +225,13 @@ def _package_event(parsed, **_):
         package = client("sagemaker").describe_model_package(ModelPackageName=name)
         wanted = "ModelPackageGroupName ModelPackageVersion ModelPackageArn"
         emit("Model Package", name, pick(package, wanted + " ModelApprovalStatus"))
+
+
+def _record(parsed, model, context, http_response, **_):
+    from . import records
+
+    if http_response.status_code == 200:
+        records.remember(model.name, context["request"])
 
 
 def _settle(parsed, **_):
@@ -186,8 +251,10 @@ def start():
     for service in ("sagemaker", "sagemaker-runtime", "sagemaker-metrics"):
         BUILTIN_HANDLERS.append((f"before-parameter-build.{service}", _remember))
         BUILTIN_HANDLERS.append((f"before-call.{service}", _reply))
+    SageMakerResponse.call_action = _stores_or_says_so(SageMakerResponse.call_action)
     for operation in ("CreateModelPackage", "UpdateModelPackage"):
         BUILTIN_HANDLERS.append((f"after-call.sagemaker.{operation}", _package_event))
+    BUILTIN_HANDLERS.append(("after-call.sagemaker", _record))
     BUILTIN_HANDLERS.append(("before-parameter-build.events.PutTargets", _check_targets))
     BUILTIN_HANDLERS.append(("after-call", _settle))
     mock_aws(config={"core": {"mock_credentials": False}}).start()

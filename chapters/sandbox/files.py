@@ -1,12 +1,15 @@
 """Between S3 and folders."""
 
 import gzip
-import io
+import shutil
 import tarfile
+import tempfile
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from .api import client
+
+CHUNK = 1 << 20  # bytes that are in memory at once
 
 
 def split(uri):
@@ -16,58 +19,79 @@ def split(uri):
 
 
 def find(uri):
-    """Return the keys of the objects under an S3 URI, a prefix; an empty list if there is no such
-    bucket.
+    """Return the keys of the objects under an S3 URI, a prefix.
+
+    The list is empty if there is no such bucket.
     """
     bucket, prefix = split(uri)
     try:
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
-    except ClientError:
+    except (ClientError, ParamValidationError):
         return []
 
 
-def read(uri):
-    """Return the bytes of one object. Raises botocore's ClientError if it is missing."""
+def exists(uri):
+    """Return whether an S3 URI names an object."""
     bucket, key = split(uri)
-    return client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    try:
+        return bool(client("s3").head_object(Bucket=bucket, Key=key))
+    except (ClientError, ParamValidationError):
+        return False
+
+
+def fetch(uri, file):
+    """Write the bytes of one object to an open file. Raises ClientError if it is missing."""
+    bucket, key = split(uri)
+    body = client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+    shutil.copyfileobj(body, file, CHUNK)
+
+
+def inside(folder, name):
+    """Return the path of a name below a folder. Raises OSError if it leads out of it."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise OSError(f"{name} leads out of its folder")
+    return path
 
 
 def download(uri, folder, part=slice(None)):
-    """Copy the objects under an S3 prefix into a folder; paths are relative to the prefix's last
-    folder.
+    """Copy the objects under an S3 prefix into a folder.
 
-    Of the objects in the order of their keys, `part` chooses some.
+    Their paths are relative to the prefix's last folder. Of the objects in the order of their keys,
+    `part` chooses some. Raises OSError for a key that leads out of the folder.
     """
     bucket, prefix = split(uri)
     for key in find(uri)[part]:
-        inside = key.startswith(prefix.rstrip("/") + "/")
-        name = (
-            key[len(prefix.rstrip("/")) :].lstrip("/") if inside else key[prefix.rfind("/") + 1 :]
-        )
+        within = key.startswith(prefix.rstrip("/") + "/")
+        start = len(prefix.rstrip("/")) if within else prefix.rfind("/") + 1
+        name = key[start:].lstrip("/")
         if not name.endswith("/"):  # an empty object stands for a folder in the S3 console
-            target = folder / name
+            target = inside(folder, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(read(f"s3://{bucket}/{key}"))
+            with target.open("wb") as file:
+                fetch(f"s3://{bucket}/{key}", file)
 
 
 def upload(pairs):
-    """Copy all files of folders to S3 prefixes, pairs of (folder, URI); of equal keys the newest
-    file counts.
+    """Copy all files of folders to S3 prefixes, pairs of (folder, URI).
+
+    Of equal keys the newest file counts.
     """
-    files = [(p, *pair) for pair in pairs for p in sorted(pair[0].rglob("*"))]
-    files = [file for file in files if file[0].is_file()]
-    for path, folder, uri in sorted(files, key=lambda file: file[0].stat().st_mtime_ns):
+    found = [(p, *pair) for pair in pairs for p in sorted(pair[0].rglob("*"))]
+    found = [file for file in found if file[0].is_file()]
+    for path, folder, uri in sorted(found, key=lambda file: file[0].stat().st_mtime_ns):
         bucket, prefix = split(uri.rstrip("/"))
         key = f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
-        client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+        with path.open("rb") as file:
+            client("s3").put_object(Bucket=bucket, Key=key, Body=file)
 
 
 def upload_archive(folders, uri):
     """Store folders as one tar.gz file, without dates, so that the same files give the same bytes.
 
     Of files with equal names the first folder's counts.
-    Returns the URI, or None if all folders are empty; then nothing is stored.
+    Return the URI, or None if all folders are empty; then nothing is stored.
     """
 
     def undated(member):
@@ -81,17 +105,41 @@ def upload_archive(folders, uri):
             found.setdefault(path.relative_to(folder), path)
     if not found:
         return None
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w") as tar:
-            for name, path in sorted(found.items()):
-                tar.add(path, name.as_posix(), recursive=False, filter=undated)
-    bucket, key = split(uri)
-    client("s3").put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())
+    with tempfile.TemporaryFile() as buffer:
+        undated_zip = {"filename": "", "mtime": 0, "compresslevel": 1}
+        with gzip.GzipFile(fileobj=buffer, mode="wb", **undated_zip) as zipped:
+            with tarfile.open(fileobj=zipped, mode="w") as tar:
+                for name, path in sorted(found.items()):
+                    tar.add(path, name.as_posix(), recursive=False, filter=undated)
+        buffer.seek(0)
+        bucket, key = split(uri)
+        client("s3").put_object(Bucket=bucket, Key=key, Body=buffer)
     return uri
 
 
+def extract(archive, folder):
+    """Unpack a tar.gz, an open file or a path, into a folder.
+
+    Raises tarfile.TarError, or OSError for what is cut off or leads out of the folder.
+    """
+    named = {"fileobj": archive} if hasattr(archive, "read") else {"name": archive}
+    try:
+        with tarfile.open(**named) as tar:
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(folder, filter="data")
+                return
+            for member in tar:  # Python 3.11.0 to 3.11.3 has no filters
+                inside(folder, member.name)
+                if member.isfile() or member.isdir():
+                    member.mode |= 0o600
+                    tar.extract(member, folder)
+    except EOFError as error:
+        raise OSError(f"the archive is cut off: {error}") from error
+
+
 def unpack(uri, folder):
-    """Unpack a tar.gz object into a folder. Raises ClientError or tarfile.TarError."""
-    with tarfile.open(fileobj=io.BytesIO(read(uri))) as tar:
-        tar.extractall(folder, filter="data")
+    """Unpack a tar.gz object into a folder. Raises as `extract`, or ClientError."""
+    with tempfile.TemporaryFile() as archive:
+        fetch(uri, archive)
+        archive.seek(0)
+        extract(archive, folder)

@@ -1,7 +1,9 @@
-"""The guard between a notebook and an AWS account."""
+"""The guard between a notebook, with all that it starts, and an AWS account."""
 
 import os
+from pathlib import Path
 
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.httpsession import URLLib3Session
 
 NEEDED = {
@@ -12,6 +14,12 @@ NEEDED = {
 }
 # what would send moto's answers elsewhere, or a request past it
 MISLEADING = ("AWS_", "MOTO_", "TEST_SERVER_MODE", "TEST_PROXY_MODE")
+# what would lead an SDK to other credentials or another address, wherever it is set
+CREDENTIALS = """
+    AWS_ACCESS_KEY AWS_SECRET AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE
+    AWS_ROLE AWS_WEB_IDENTITY AWS_CONTAINER AWS_ENDPOINT_URL AWS_IGNORE AWS_CONFIG AWS_SHARED
+    AWS_EC2 AWS_BEARER
+""".split()
 LOCAL = {
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",
@@ -19,7 +27,10 @@ LOCAL = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # an SDK of AWS in a child process finds nobody
 }
+NEVER_BY_PROXY = "amazonaws.com,amazonaws.com.cn,amazonaws.eu,aws,aws.dev,169.254.169.254"
+GUARDED = str(Path(__file__).parent / "images" / "guarded")
 
 
 def refuse(session, request):
@@ -49,11 +60,31 @@ def may_reach_aws():
     )
 
 
+def guarded(variables):
+    """Return environment variables, a dict of strings, with those of the guard put over them.
+
+    A process that starts with them has no credentials, its SDKs of AWS find nobody, and if it is
+    Python, it resolves no host of AWS and connects to none (`images/guarded`).
+    """
+    kept = {k: v for k, v in variables.items() if not k.upper().startswith(tuple(CREDENTIALS))}
+    region = {k: v for k, v in kept.items() if k == "AWS_DEFAULT_REGION"}
+    kept |= LOCAL | region
+    paths = [p for p in kept.get("PYTHONPATH", "").split(os.pathsep) if p and p != GUARDED]
+    kept["PYTHONPATH"] = os.pathsep.join([GUARDED, *paths])
+    for name in ("NO_PROXY", "no_proxy"):
+        others = kept.get(name, "").removesuffix(NEVER_BY_PROXY).rstrip(",")
+        kept[name] = f"{others},{NEVER_BY_PROXY}".lstrip(",")
+    return kept
+
+
 def close():
-    """Put credentials aside, in this process and its children, and keep botocore from sending."""
+    """Put credentials aside, and keep this process and its children from AWS's hosts."""
     for name in list(os.environ):
         if name.startswith(MISLEADING) and name != "AWS_SANDBOX":
             del os.environ[name]
-    os.environ.update(LOCAL)
+    os.environ.update(guarded(dict(os.environ)))
+    # the address of nobody is for children: here moto answers, by the usual addresses
+    ConfiguredEndpointProvider.provide = lambda self: None
     # of the class, so that it also holds for clients and sessions made before
     URLLib3Session.send = refuse
+    from .images.guarded import sitecustomize  # noqa: F401 (denies from its import on)

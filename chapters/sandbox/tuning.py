@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import jobs
+from . import jobs, records
 from .api import Refused, answer, arn, emit, listed, now, pick
 from .gaussian import expected_improvement
+from .processes import uninterrupted
 from .validation import GUIDE, View
 
 STARTUP, CANDIDATES = (3, 500)  # of Bayesian search: random jobs first, then points to judge
@@ -41,7 +42,9 @@ class Tuning:
     summaries: list = field(default_factory=list)  # one dict a job, as list answers
     found: list = field(default_factory=list)  # (all hyperparameters as text, objective)
     curves: list = field(default_factory=list)  # the objective's values, job by job
-    stopped: bool = False  # by a call
+    stopped: bool = False  # by a call, by its time, or by an interrupt
+    running: jobs.Job | None = None  # its newest job
+    until: float = math.inf  # when it is stopped, in seconds of time.monotonic
 
     def __post_init__(self):
         """Name what is read often."""
@@ -105,6 +108,7 @@ class Search:
         self.tuning, self.strategy, self.most = tuning, view.strategy, view.most
         self.space = {item["Name"]: Dimension(kind, item) for kind, item in view.ranges}
         self.rng = np.random.default_rng(tuning.config.get("RandomSeed", 0))
+        self.tried = set()  # combinations, tuples of texts
         self.seen = []  # (point, objective), the objective None while the job runs
         if self.strategy == "Grid":
             self.grid = itertools.product(*(one.values for one in self.space.values()))
@@ -128,8 +132,12 @@ class Search:
         return [x for name, one in self.space.items() for x in one.point(texts[name])]
 
     def draw(self):
-        """Return a combination at random, {name: text}."""
-        return {name: one.text(self.rng.random()) for name, one in self.space.items()}
+        """Return a combination at random, {name: text}, a new one if ranges have few."""
+        for _ in range(100):
+            texts = {name: one.text(self.rng.random()) for name, one in self.space.items()}
+            if tuple(texts.values()) not in self.tried:
+                break
+        return texts
 
     def ask(self):
         """Return (trial, {name: text}), or None after the last combination of a grid."""
@@ -148,6 +156,7 @@ class Search:
             gain = expected_improvement(X, y if self.tuning.maximize else -y, points)
             texts = candidates[int(gain.argmax())]
         self.seen.append((self.point(texts), None))
+        self.tried.add(tuple(texts.values()))
         return self.study.ask() if self.strategy == "Hyperband" else None, texts
 
     def hopeless(self, trial, values):
@@ -184,6 +193,8 @@ class Search:
 def parents_of(request):
     """Return the Tunings that a warm start names; raise Refused if it may not."""
     start, new, parents = request.get("WarmStartConfig"), Tuning(request, {}), []
+    if start and new.config["Strategy"] not in ("Bayesian", "Random"):
+        raise Refused(f"Warm start goes with Bayesian and Random search only. {WARM_START}")
     for parent in start["ParentHyperParameterTuningJobs"] if start else []:
         name = parent.get("HyperParameterTuningJobName")
         if name not in tunings:
@@ -197,6 +208,7 @@ def parents_of(request):
             for key in ("AlgorithmSpecification", "InputDataConfig")
         )
         images = [one.get("TrainingImage") for one in algorithm]
+        kinds = [{r["Name"]: kind for kind, r in View(t.request).ranges} for t in (new, old)]
         identical = start["WarmStartType"] == "IdenticalDataAndAlgorithm"
         changed = images[0] != images[1] or data[0] != data[1]
         for broken, message in (
@@ -205,10 +217,16 @@ def parents_of(request):
             (len(tuned[0] ^ tuned[1]) > 10, "allows 10 changes of static and tunable"),
             (total[0] != total[1], "must have as many static plus tunable hyperparameters"),
             (identical and changed, "must have the same input data and image"),
+            (shared_differ(*kinds), "must keep the types"),
         ):
             if broken:
                 raise Refused(f"Parent tuning job {old.name} {message}. {WARM_START}")
     return parents
+
+
+def shared_differ(mine, others):
+    """Return whether a hyperparameter of both dicts, {name: kind of range}, has two kinds."""
+    return any(mine[name] != others[name] for name in mine.keys() & others.keys())
 
 
 def objective_set(tuning):
@@ -249,23 +267,43 @@ def create_hyper_parameter_tuning_job(request):
     tuning = Tuning(request, description | {"CreationTime": now()})
     plain = job_request(tuning.definition)
     jobs.check(plain | {"HyperParameters": tuning.static})
-    search = Search(tuning, parents)
-    tunings[name] = tuning
-    set_status(tuning, "InProgress")
-    emit_state(tuning)
+    search, earlier = Search(tuning, parents), tunings.get(name)
+    tuning.until = time.monotonic() + limits.get("MaxRuntimeInSeconds", math.inf)
+    try:
+        tunings[name] = tuning
+        set_status(tuning, "InProgress")
+        emit_state(tuning)
+        search_to_end(tuning, search, plain, criteria, limits)
+    except NotImplementedError:  # of its first job: nothing has run
+        tunings.pop(name)
+        if earlier:
+            tunings[name] = earlier
+        raise
+    except BaseException:
+        tuning.stopped = True
+        raise
+    finally:
+        if tunings.get(name) is tuning:
+            with uninterrupted():
+                records.tag(description["HyperParameterTuningJobArn"], request.get("Tags", []))
+                finish(tuning, parents)
+    return pick(tuning.description, "HyperParameterTuningJobArn")
+
+
+def search_to_end(tuning, search, plain, criteria, limits):
+    """Run batches of jobs until a limit, a criterion or the end of a grid."""
     left = limits.get("MaxNumberOfTrainingJobs", math.inf)
-    until = time.monotonic() + limits.get("MaxRuntimeInSeconds", math.inf)
     while left > 0 and not tuning.stopped and not reached(tuning, criteria):
         # what runs side by side on AWS knows nothing of each other
         wanted = min(left, limits["MaxParallelTrainingJobs"])
         batch = [point for point in (search.ask() for _ in range(wanted)) if point]
-        ran = [(t, texts, run_trial(tuning, search, t, texts, plain)) for t, texts in batch]
-        for trial, texts, (job, objective) in ran:
+        ran = []
+        for trial, texts in batch:
+            if not tuning.stopped:
+                ran.append((trial, texts, *run_trial(tuning, search, trial, texts, plain)))
+        for trial, texts, job, objective in ran:
             search.tell(trial, texts, job, objective)
         left = left - len(batch) if batch else 0  # a grid comes to its end
-        tuning.stopped = tuning.stopped or time.monotonic() > until
-    finish(tuning, parents)
-    return pick(tuning.description, "HyperParameterTuningJobArn")
 
 
 def run_trial(tuning, search, trial, texts, plain):
@@ -274,11 +312,29 @@ def run_trial(tuning, search, trial, texts, plain):
     digest = zlib.crc32(f"{tuning.name}{number}".encode())
     hyper = tuning.static | texts | {"_tuning_objective_metric": tuning.metric}
     name = f"{tuning.name}-{number:03d}-{digest:08x}"
-    job = jobs.launch(
-        {"TrainingJobName": name, **plain, "HyperParameters": hyper},
-        lambda key, values: key == tuning.metric and search.hopeless(trial, values),
-        tuning.description["HyperParameterTuningJobArn"],
-    )
+    more = pick(tuning.request, "Tags")  # those of the tuning job are added to its jobs
+
+    def started(job):
+        tuning.running = job
+
+    try:
+        job = jobs.run_to_end(
+            {"TrainingJobName": name, **plain, "HyperParameters": hyper, **more},
+            lambda key, values: key == tuning.metric and search.hopeless(trial, values),
+            tuning.description["HyperParameterTuningJobArn"],
+            tuning.until,
+            started,
+        )
+    except KeyboardInterrupt:
+        tuning.stopped = True
+        if tuning.running:
+            summarize(tuning, tuning.running, texts)
+        raise
+    return job, summarize(tuning, job, texts)
+
+
+def summarize(tuning, job, texts):
+    """Take note of a job that has ended; return its objective, None without one."""
     values = job.metrics.get(tuning.metric, [])
     failed = job.description["TrainingJobStatus"] == "Failed"
     failed = failed or not values or not math.isfinite(values[-1])
@@ -295,8 +351,9 @@ def run_trial(tuning, search, trial, texts, plain):
         tuning.found.append((tuning.static | texts, objective))
         tuning.curves.append(values)
     tuning.summaries.append(summary)
+    tuning.stopped = tuning.stopped or time.monotonic() > tuning.until
     set_status(tuning, "Stopping" if tuning.stopped else "InProgress")
-    return job, objective
+    return objective
 
 
 def set_status(tuning, status):
@@ -306,7 +363,7 @@ def set_status(tuning, status):
     counts = {state: states.count(state) for state in ("Completed", "InProgress", "Stopped")}
     counts |= {"NonRetryableError": states.count("Failed"), "RetryableError": 0}
     kinds = ("Succeeded", "Pending", "Failed")
-    tuning.description |= {
+    tuning.description = tuning.description | {
         "HyperParameterTuningJobStatus": status,
         "LastModifiedTime": now(),
         "TrainingJobStatusCounters": counts,
@@ -385,6 +442,8 @@ def stop_hyper_parameter_tuning_job(request):
     if status != "InProgress":
         raise Refused(f"The request was rejected: the tuning job is in status {status}.")
     tuning.stopped = True
+    if tuning.running:
+        tuning.running.ended = tuning.running.ended or "Stopped"
     return {}
 
 

@@ -6,14 +6,23 @@ answers these with a ValidationException, and so does the sandbox.
 """
 
 import math
-import re
 
 import regex
+
+from .images import xgboost_rules
 
 GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 REFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
 TRAINING, TUNING = "CreateTrainingJob", "CreateHyperParameterTuningJob"
 EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+
+ACCOUNT = "123456789012"  # the reader's: an image there is none of AWS
+# https://docs.aws.amazon.com/sagemaker/latest/dg/common-info-all-im-models.html
+ALGORITHMS = """
+    sagemaker-xgboost xgboost linear-learner kmeans knn pca ntm lda factorization-machines
+    forecasting-deepar randomcutforest blazingtext seq2seq object2vec ipinsights
+    image-classification object-detection semantic-segmentation
+""".split()
 
 rules = []  # (function, its source, the operations it holds for)
 
@@ -34,11 +43,23 @@ class View:
         ranges = self.config.get("ParameterRanges", {}).items()
         pairs = [(key.removesuffix("ParameterRanges"), r) for key, list_ in ranges for r in list_]
         self.ranges = pairs  # (kind, range), the kind such as Continuous
-        self.combinations = math.prod(len(r.get("Values", "")) for _, r in pairs)
+        self.combinations = math.prod(map(choices, pairs))
+        self.image = self.algorithm.get("TrainingImage", "")
         band = self.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-        inferred = [int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdigit()]
+        inferred = [int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdecimal()]
         self.least = band.get("MinResource", 1)  # Hyperband's resource: epochs
         self.most = band.get("MaxResource", next(iter(inferred), None))
+
+
+def choices(pair):
+    """Return how many values a range, a pair (kind, range), has; infinity if it is continuous."""
+    kind, item = pair
+    if kind == "Categorical":
+        return len(item["Values"])
+    try:
+        return int(item["MaxValue"]) - int(item["MinValue"]) + 1 if kind == "Integer" else math.inf
+    except ValueError:
+        return math.inf
 
 
 def check(model, request, error):
@@ -90,6 +111,12 @@ def _matches(pattern, text):
         return True
 
 
+def is_algorithm(image):
+    """Return whether an image is that of one of AWS's algorithms, such as sagemaker-xgboost."""
+    registry, _, name = image.partition("/")
+    return regex.split("[:@]", name)[0] in ALGORITHMS and not registry.startswith(ACCOUNT)
+
+
 def rule(source, *operations):
     """Register a generator of messages, one for each breach of a documented rule."""
 
@@ -137,10 +164,20 @@ def metric_expressions(view):
     """The Regex of a metric compiles and has a group that captures the value."""
     for metric in view.metrics:
         try:
-            if re.compile(metric["Regex"]).groups == 0:
+            if regex.compile(metric["Regex"]).groups == 0:
                 yield f"The Regex of {metric['Name']} has no group to capture a value."
-        except re.error as error:
+        except regex.error as error:
             yield f"The Regex of {metric['Name']} is not a regular expression: {error}."
+
+
+@rule("https://github.com/awslabs/mlspace (training_job/lambda_functions.py)", TRAINING, TUNING)
+def own_metrics(view):
+    """AWS's algorithm images bring their own metrics, with a script as without one."""
+    if is_algorithm(view.image) and view.metrics:
+        yield (
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please "
+            "retry the request without specifying metric definitions."
+        )
 
 
 @rule(REFERENCE + "ProfilerConfig.html", TRAINING)
@@ -235,11 +272,25 @@ def quotas(view):
         yield "At most 20 metrics can be defined for a tuning job."
     if view.limits["MaxParallelTrainingJobs"] > 10:
         yield "MaxParallelTrainingJobs is at most 10 by default (at most 100 on request)."
-    if view.limits.get("MaxNumberOfTrainingJobs", view.combinations) > 750:
+    most = view.combinations if view.strategy == "Grid" else 0
+    if view.limits.get("MaxNumberOfTrainingJobs", most) > 750:
         yield "A tuning job has at most 750 training jobs by default."
     ends = {"MaxNumberOfTrainingJobs", "MaxRuntimeInSeconds"} & view.limits.keys()
     if view.strategy != "Grid" and not ends:
         yield "ResourceLimits needs MaxNumberOfTrainingJobs or MaxRuntimeInSeconds."
+
+
+@rule("https://github.com/aws/amazon-sagemaker-operator-for-k8s/issues/123", TUNING)
+def enough_combinations(view):
+    """Ranges without a continuous one have as many combinations as there shall be jobs."""
+    most = view.limits.get("MaxNumberOfTrainingJobs", 0)
+    if view.ranges and view.strategy != "Grid" and view.combinations < most:
+        yield (
+            "You don't have enough combinations of hyperparameter ranges. The total number of "
+            f"hyperparameter combinations for the provided ranges [{float(view.combinations)}] "
+            f"must be equal or greater than the value of MaxNumberOfJobs, [{most}]. Provide "
+            "additional ranges."
+        )
 
 
 @rule(GUIDE + "automatic-model-tuning-define-metrics-variables.html", TUNING)
@@ -247,5 +298,39 @@ def objective(view):
     """The objective is one of the MetricDefinitions; built-in algorithms bring their own."""
     wanted = view.config.get("HyperParameterTuningJobObjective", {}).get("MetricName")
     defined = [metric["Name"] for metric in view.metrics]
-    if wanted and defined and wanted not in defined:
+    if not wanted or "TrainingJobDefinition" not in view.request:
+        return
+    if is_xgboost(view.image):
+        defined = [f"validation:{metric}" for metric in xgboost_rules.METRICS]
+        if wanted not in defined:
+            yield f"The objective metric {wanted} is none of the XGBoost algorithm's."
+    elif not defined and not is_algorithm(view.image):
+        yield (
+            "A metric is required for this hyperparameter tuning job objective. Provide a metric "
+            "in the metric definitions."
+        )
+    elif defined and wanted not in defined:
         yield f"The objective metric {wanted} is not among the MetricDefinitions {defined}."
+
+
+def is_xgboost(image):
+    """Return whether an image is AWS's XGBoost."""
+    return is_algorithm(image) and "/sagemaker-xgboost" in image
+
+
+@rule(GUIDE + "xgboost-tuning.html", TUNING)
+def tunable_hyperparameters(view):
+    """AWS's XGBoost image tunes what its list names, within its ranges.
+
+    With a script too: https://github.com/aws/sagemaker-python-sdk/issues/2226.
+    """
+    for kind, item in view.ranges if is_xgboost(view.image) else []:
+        name, own = item["Name"], xgboost_rules.TUNABLE.get(item["Name"], "").capitalize()
+        ends = item.get("Values") or [item["MinValue"], item["MaxValue"]]
+        if not own:
+            yield f"The hyperparameter {name} is none of those that XGBoost can tune."
+        elif kind not in (own, "Categorical"):
+            yield f"The hyperparameter {name} of XGBoost takes a range of type {own}."
+        elif not all(xgboost_rules.within(name, end) for end in ends):
+            interval = xgboost_rules.NUMBERS[name][1]
+            yield f"The range of {name} leaves what XGBoost takes, {interval}."
