@@ -1,9 +1,9 @@
 """What brings back the hidden units that one step with far too large a rate has killed?
 
 scikit-learn's digits (pixels divided by 16), split for every seed into 1,397 images for training
-and 400 for the test; one hidden layer of 16 units, He initialization, float64. The accident: before the
-training, one step of plain gradient descent on 64 images with the rate 10. Then 20 epochs with the
-rate 0.1, in batches of 64. A unit is dead when its weighted sum is at most 0 on every training
+and 400 for the test; one hidden layer of 16 units, He initialization, float64. The accident: before
+the training, one step of plain gradient descent on 64 images with the rate 10. Then 20 epochs with
+the rate 0.1, in batches of 64. A unit is dead when its weighted sum is at most 0 on every training
 image.
 
 Cases: no accident, with ReLU and with leaky ReLU (slope 0.1); after an accident with ReLU: nothing

@@ -18,9 +18,9 @@ Holds, as "the kind of data does not decide alone" (141-05): with these rates, t
 network is not ahead of all three others by more than two standard errors of the difference within
 seeds.
 
-Came out: "several kinds solve the same task about equally well" does not hold, since the transformer
-reaches 0.925 and the best is 0.043 above it; the dense, the convolutional and the recurrent network
-reach 0.968, 0.969 and 0.967. The other rule holds.
+Came out: "several kinds solve the same task about equally well" does not hold, since the
+transformer reaches 0.925 and the best is 0.043 above it; the dense, the convolutional and the
+recurrent network reach 0.968, 0.969 and 0.967. The other rule holds.
 """
 
 import jax
@@ -50,14 +50,7 @@ SHAPES = {
         "W3": (16 * 16, 10),
         "b3": (10,),
     },
-    "recurrent": {
-        "W": (8, 96),
-        "R": (32, 96),
-        "b": (96,),
-        "c": (96,),
-        "W2": (32, 10),
-        "b2": (10,),
-    },
+    "recurrent": {"W": (8, 96), "R": (32, 96), "b": (96,), "c": (96,), "W2": (32, 10), "b2": (10,)},
     "transformer": {
         "E": (8, 24),
         "P": (8, 24),

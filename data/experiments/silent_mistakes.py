@@ -32,9 +32,9 @@ on fresh digits than the baseline.
 Holds, as "a leak promises more than it keeps": with the copies made before the split, accuracy on
 validation data is more than 2 points above that on fresh digits in every seed.
 
-Came out: all six hold. Whole division passes all five tests in 9 of 10 seeds and has a mean accuracy
-of 0.608 on fresh digits, the baseline 0.889. With copies before the split, validation promises 0.043
-more than fresh digits keep, without a mistake 0.008.
+Came out: all six hold. Whole division passes all five tests in 9 of 10 seeds and has a mean
+accuracy of 0.608 on fresh digits, the baseline 0.889. With copies before the split, validation
+promises 0.043 more than fresh digits keep, without a mistake 0.008.
 """
 
 import jax
