@@ -67,8 +67,7 @@ def train(weights, X, y, order, l1, l2, dropout, key):
         kept = (uniform >= dropout) / (1 - dropout)
         logits = jax.nn.log_softmax(scores(weights, X[rows], kept))
         penalty = sum(
-            l1 * jnp.abs(w).sum() + l2 * (w**2).sum()
-            for w in (weights["W1"], weights["W2"])
+            l1 * jnp.abs(w).sum() + l2 * (w**2).sum() for w in (weights["W1"], weights["W2"])
         )
         return -jnp.take_along_axis(logits, y[rows][:, None], axis=1).mean() + penalty
 
@@ -85,9 +84,7 @@ def run(case):
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(PIXELS))
     parts = np.split(rows, [250, 650])
-    (X, X_val, X_test), (y, y_val, y_test) = (
-        [of[p] for p in parts] for of in (PIXELS, CLASSES)
-    )
+    (X, X_val, X_test), (y, y_val, y_test) = ([of[p] for p in parts] for of in (PIXELS, CLASSES))
     given = y.copy()
     given[:50] = (y[:50] + rng.integers(1, 10, 50)) % 10
 
@@ -96,14 +93,10 @@ def run(case):
 
     weights = {"W1": uniform(64, 128), "b1": jnp.zeros(128)}
     weights |= {"W2": uniform(128, 10), "b2": jnp.zeros(10)}
-    order = np.concatenate(
-        [rng.permutation(250).reshape(-1, BATCH) for _ in range(EPOCHS)]
-    )
+    order = np.concatenate([rng.permutation(250).reshape(-1, BATCH) for _ in range(EPOCHS)])
     if kind == "epochs":
         order = order[: strength * (250 // BATCH)]
-    settings = [
-        float(strength) if kind == name else 0.0 for name in ("L1", "L2", "dropout")
-    ]
+    settings = [float(strength) if kind == name else 0.0 for name in ("L1", "L2", "dropout")]
     model = train(weights, X, given, order, *settings, jax.random.key(seed))
 
     def accuracy(X, y):
@@ -130,9 +123,7 @@ def verdicts(table):
             gain = wide.test[best] - wide.test[float(other)]
             u_shaped.append(bool(gain.mean() > 2 * gain.sem()))
         learned = wide.learned.mean()
-        reduced.append(
-            bool(learned[float(none)] - learned[best] > 0.1 and learned[best] > 0.05)
-        )
+        reduced.append(bool(learned[float(none)] - learned[best] > 0.1 and learned[best] > 0.05))
         figures |= {
             f"{kind}, test, none": wide.test[float(none)].mean(),
             f"{kind}, test, chosen": wide.test[best].mean(),
