@@ -21,7 +21,10 @@ strength the mean share of the wrong labels that is learned is below that withou
 more than 0.1, and still above 0.05.
 
 Came out: both hold. At the chosen strength, mean test accuracy is 0.872 with L2, 0.841 with L1,
-0.882 with dropout and 0.866 with fewer epochs, and 0.782 without regularization.
+0.882 with dropout and 0.866 with fewer epochs, and 0.782 without regularization. The second rule is
+weak: a network that guesses also repeats about a tenth of the wrong labels. The gap between
+training digits with right labels and test digits, which no rule named, shrinks too and does not
+close.
 """
 
 import jax
