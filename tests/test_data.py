@@ -4,6 +4,7 @@ import hashlib
 
 import make_g2p
 import make_signs
+import make_starts
 import make_sunspots
 import make_transactions
 import numpy as np
@@ -21,6 +22,18 @@ def differences(made, stored):
         for n in set(made) | set(stored)
         if n not in made or n not in stored or not np.array_equal(made[n], stored[n])
     ]
+
+
+def test_starts_come_out_again():
+    made, stored = make_starts.make(), dict(np.load(DATA / "starts.npz"))
+    assert made.keys() == stored.keys()
+    for name, array in made.items():
+        assert array.dtype == stored[name].dtype and np.array_equal(array, stored[name]), name
+
+
+def test_an_unknown_machine_has_no_start():
+    with pytest.raises(KeyError, match="windmill"):
+        make_starts.shape("windmill")
 
 
 def test_signs_are_what_the_generator_makes():
