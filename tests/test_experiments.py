@@ -8,6 +8,7 @@ import json
 import re
 import types
 
+import jax
 import pytest
 import run_experiments
 from run_experiments import (
@@ -86,6 +87,11 @@ class Experiment:
     def test_dependencies_are_declared(self):
         program = file(self.name, ".py")
         assert getattr(load(self.name), "DEPENDS", []) == run_experiments.named(program)
+
+    def test_import_changes_no_setting_of_jax(self):
+        before = dict(jax.config.values)
+        run_experiments.load(self.name)
+        assert dict(jax.config.values) == before
 
     def test_description_is_complete_and_true(self):
         told, experiment = describe(self.name), load(self.name)

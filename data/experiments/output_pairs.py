@@ -47,7 +47,6 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-jax.config.update("jax_enable_x64", True)
 PAIRS = [
     "softmax, cross-entropy",
     "softmax twice",
@@ -135,6 +134,7 @@ def functions(pair):
     )
 
 
+@jax.enable_x64(True)
 def run(case):
     """Train with every learning rate and return what the best on validation data reaches."""
     train, valid, test = data(case["seed"])

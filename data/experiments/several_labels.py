@@ -37,7 +37,6 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-jax.config.update("jax_enable_x64", True)
 OUTPUTS = ["softmax", "sigmoids"]
 CASES = [{"output": output, "seed": seed} for output in OUTPUTS for seed in range(10)]
 TOLERANCE = {"at_half": 0.02, "at_best": 0.02, "threshold": 0.07, "several_at_half": 0.03}
@@ -103,6 +102,7 @@ def train(p, X, labels, order, softmax):
 trained = jax.jit(train, static_argnums=4)
 
 
+@jax.enable_x64(True)
 def run(case):
     """Train one network and return the shares of exactly right sets."""
     rng = np.random.default_rng(case["seed"])

@@ -43,8 +43,6 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-jax.config.update("jax_enable_x64", True)
-
 MISTAKES = [
     "none",
     "copies before the split",
@@ -122,6 +120,7 @@ def prepare(X, y, mistake, seed):
     return X_train, X_val, y_train, y_val
 
 
+@jax.enable_x64(True)
 def run(case):
     """Run one program and the five tests on it."""
     mistake, seed = case["mistake"], case["seed"]

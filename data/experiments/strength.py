@@ -32,8 +32,6 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.datasets import load_digits
 
-jax.config.update("jax_enable_x64", True)
-
 STRENGTHS = {
     "L2": [0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3],
     "L1": [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
@@ -79,6 +77,7 @@ def train(weights, X, y, order, l1, l2, dropout, key):
     return jax.lax.scan(step, weights, (order, jax.random.split(key, len(order))))[0]
 
 
+@jax.enable_x64(True)
 def run(case):
     """Train one network and measure what it learned."""
     kind, strength, seed = case["kind"], case["strength"], case["seed"]
