@@ -84,11 +84,7 @@ def check(request):
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
         (launched, "starts scripts without torchrun, mpirun or SMDDP"),
         (not (program or ".py").endswith(".py"), "starts Python scripts, not commands"),
-        (
-            program is None and not builtin,
-            "runs a script (hyperparameters sagemaker_program, sagemaker_submit_directory) "
-            "or the built-in XGBoost",
-        ),
+        (program is None and not builtin, "runs a script (sagemaker_program) or AWS's XGBoost"),
         (
             builtin and any(kind not in ("text/csv", "csv") for kind in types),
             "gives the built-in XGBoost channels of ContentType text/csv",
