@@ -158,10 +158,11 @@ def weight(page):
 
 
 def sideways(page):
-    """Returns by how many pixels a page is wider than its window."""
-    return page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
+    """Returns by how many pixels a page, or a table of its text, is wider than its place."""
+    return page.evaluate("""Math.max(...[
+        document.documentElement,
+        ...document.querySelectorAll('.pst-scrollable-table-container:has(table.table)'),
+    ].map(box => box.scrollWidth - box.clientWidth))""")
 
 
 def opens_by_keyboard(page):
@@ -375,6 +376,15 @@ def test_rejects_wide_page(open_page):
     page = open_page(viewport={"width": 390, "height": 844})
     page.set_content('<table style="width: 700px"><tr><td>wide</table>')
     assert sideways(page) == 310 + 8  # the body's margin is 8 px
+
+
+def test_rejects_wide_table(open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.set_content(
+        '<div class="pst-scrollable-table-container" style="overflow-x: auto; width: 300px">'
+        '<table class="table" style="width: 700px"><tr><td>wide</table></div>'
+    )
+    assert sideways(page) == 400
 
 
 @pytest.mark.parametrize(
