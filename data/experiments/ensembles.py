@@ -52,7 +52,7 @@ CASES = [
     for seed in range(20)
 ]
 TOLERANCE = {
-    "adaboost": 0.03,
+    "adaboost": 0.07,
     "adaboost_train": 0.03,
 }  # ties between splits, broken by the last bit
 FOREST_GRID = [
