@@ -68,6 +68,15 @@ def test_model_data_and_models_exist(aws):
     assert "unique names" in refused(aws.sm.create_endpoint_config, **twice)[1]
 
 
+def test_the_model_of_a_job_that_saves_none(aws):
+    job = aws.run("saves-none", "print('done')")
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert job["TrainingJobStatus"] == "Completed"
+    assert uri == f"s3://{aws.bucket}/models/saves-none/output/model.tar.gz"
+    request = model(aws, "of-none", Image=XGBOOST, ModelDataUrl=uri)
+    assert refused(aws.sm.create_model, **request)[1] == f"Could not find model data at {uri}."
+
+
 def test_parents_exist(aws):
     trial = {"TrialName": "t", "ExperimentName": "nobody"}
     code, message = refused(aws.sm.create_trial, **trial)

@@ -90,8 +90,7 @@ def upload(pairs):
 def upload_archive(folders, uri):
     """Store folders as one tar.gz file, without dates, so that the same files give the same bytes.
 
-    Of files with equal names the first folder's counts.
-    Return the URI, or None if all folders are empty; then nothing is stored.
+    Of files with equal names the first folder's counts. If all folders are empty, nothing is stored.
     """
 
     def undated(member):
@@ -104,7 +103,7 @@ def upload_archive(folders, uri):
         for path in folder.rglob("*"):
             found.setdefault(path.relative_to(folder), path)
     if not found:
-        return None
+        return
     with tempfile.TemporaryFile() as buffer:
         undated_zip = {"filename": "", "mtime": 0, "compresslevel": 1}
         with gzip.GzipFile(fileobj=buffer, mode="wb", **undated_zip) as zipped:
@@ -114,7 +113,6 @@ def upload_archive(folders, uri):
         buffer.seek(0)
         bucket, key = split(uri)
         client("s3").put_object(Bucket=bucket, Key=key, Body=buffer)
-    return uri
 
 
 def extract(archive, folder):

@@ -274,7 +274,11 @@ def work(job, folder, watch, until):
 
 
 def store(job):
-    """Store what the hosts left, and return ModelArtifacts, {} if there is no model."""
+    """Store what the hosts left, and return ModelArtifacts.
+
+    A job that leaves no model has the address of one all the same, at which nothing lies:
+    https://github.com/aws/sagemaker-python-sdk/issues/608.
+    """
     files.upload([pair for host in job.hosts for pair in host.synced])
     place = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     target = f"{place}/{job.request['TrainingJobName']}/output"
@@ -282,8 +286,8 @@ def store(job):
     files.upload_archive(data, f"{target}/output.tar.gz")
     if job.failed or job.hopeless:
         return {}
-    model = files.upload_archive(models, f"{target}/model.tar.gz")
-    return {"S3ModelArtifacts": model} if model else {}
+    files.upload_archive(models, f"{target}/model.tar.gz")
+    return {"S3ModelArtifacts": f"{target}/model.tar.gz"}
 
 
 def run_hosts(job, watch, until):
