@@ -90,7 +90,7 @@ def upload(pairs):
 def upload_archive(folders, uri):
     """Store folders as one tar.gz file, without dates, so that the same files give the same bytes.
 
-    Of files with equal names the first folder's counts. If all folders are empty, nothing is stored.
+    Of files with equal names the first folder's counts. Empty folders alone store nothing.
     """
 
     def undated(member):
