@@ -40,7 +40,8 @@ DEPENDS = ["experiments/moved_sign.py", "make_signs.py"]
 CHANGES = ["none", "shift", "mirror", "mirror, labels too"]
 CASES = [{"change": change, "seed": seed} for change in CHANGES for seed in range(10)]
 RIGHT, LEFT = 4, 5
-TOLERANCE = {f"{kind}_{column}": 0.15 for kind in ["arrows", "others"] for column in [3, 13]}
+# whether a training tells the arrows apart can change with the last bit, the mean over seeds hardly
+TOLERANCE = {"arrows_3": 0.5, "others_3": 0.15, "arrows_13": 0.5, "others_13": 0.15}
 
 
 def draw(part, n, rng, columns):
