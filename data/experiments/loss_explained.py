@@ -22,7 +22,12 @@ has rank 1 in at least 18 of 20 worlds.
 Holds, as "days alone move it less": the mean of "rise" is larger for each of the four faults than
 for "none".
 
-Came out: TODO
+Came out: not "the explained loss names the broken feed": the broken column comes first in 18 of 20
+worlds with the device's age in hours, 20 of 20 with a lost count, 15 of 20 with a shifted clock,
+and 5 of 20 with the distance in miles. By the size of its SHAP values it comes first in 13 of 20,
+20 of 20, 20 of 20 and 4 of 20. Not "days alone move it less": the mean rise is 0.0123, 0.0186,
+0.0138 and, in miles, 0.0023, against 0.0067 for the largest rise without a fault. In miles the log
+loss rises by 0.0069, as it does without a fault (0.0067).
 """
 
 import functools

@@ -26,7 +26,10 @@ times the promised one in every seed.
 Holds, as "for the correlated feature, the promise is large": for questions, which change nothing,
 the promised change is at least 0.05 in every seed.
 
-Came out: TODO
+Came out: all three hold. The model's change is 0.89 to 1.17 times the promised one, and the
+agreement at least 0.915. For the fee the true change is 0.93 to 1.18 times the promised one; the
+mean promise is 0.165, the mean true change 0.179. For questions the promise is 0.135 in the mean
+and at least 0.111, the model's change 0.136 in the mean, and the true one zero.
 """
 
 from itertools import product

@@ -28,7 +28,10 @@ below half in the mean for partial dependence, and above 0.8 for the two others.
 Holds, as "SHAP counts what was memorized": in "memorized", the mean share of the features that
 change nothing is above 0.3 for SHAP and below 0.15 for permutation importance.
 
-Came out: TODO
+Came out: not "a twin halves them": permutation importance falls to 0.56 of its value, partial
+dependence to 0.72 and SHAP to 0.74. Not "partial dependence misses a crossing": partial dependence
+gives the two columns 0.38 of the whole, but SHAP only 0.76 (permutation importance 1.00). The third
+holds: the columns that change nothing get 0.48 from SHAP and 0.03 from permutation importance.
 """
 
 import functools
