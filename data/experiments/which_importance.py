@@ -126,7 +126,11 @@ def run(case):
 def verdicts(table):
     """Return which rules hold for a table, and the figures that decide."""
     mean = table.groupby(["data", "measure"]).mean()
-    twin, crossing, useless = mean.changed["twins"], mean.loc["crossing"], mean.of_others["memorized"]
+    twin, crossing, useless = (
+        mean.changed["twins"],
+        mean.loc["crossing"],
+        mean.of_others["memorized"],
+    )
     both = crossing.of_a + crossing.of_b
     figures = (
         {f"{name} with a twin": twin[name] for name in MEASURES}
