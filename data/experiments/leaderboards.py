@@ -32,7 +32,10 @@ pipeline gets on the test days.
 Holds, as "a person adds what no candidate finds": with the prepared table each of the four
 pipelines gains more than two standard errors on the test days.
 
-Came out:
+Came out: four hold. Not "the leaderboard's first is the one to pick": the first at random is the best
+of the eight in 0 of 20 worlds, the first by time in 10. The first at random is in the lower half by
+time in 20 worlds; on the test days the choice by time is ahead by 0.393, give or take 0.036. A
+person's table gains 0.039 to 0.070.
 """
 
 import functools

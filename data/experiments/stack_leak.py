@@ -21,7 +21,10 @@ Holds, as "weights that are not negative keep it honest": the same for that fina
 Holds, as "a hold-out is a guard": for every final model and number of folds, the mean guarded test
 R² is at most 0.02 below that of the best member.
 
-Came out:
+Came out: two hold. Not "out-of-fold predictions keep a stack honest": with one row a fold, boosted
+trees reach 1.000 in validation and -0.002 on the test; with five folds they are 0.026 above their
+test. With weights that are not negative the stack is at most 0.026 above its test. Guarded, a stack
+is at most 0.014 below the best member.
 """
 
 import numpy as np
