@@ -72,6 +72,7 @@ What differs from AWS:
   digits. Without RandomSeed the seed is 0.
 - A job that early stopping ends keeps no model; on AWS it may save one within 120 seconds.
 - A warm pool has a status, found by the documented rule, and no instance.
+- AutoML jobs (CreateAutoMLJobV2) are checked and then refused: nothing here chooses pipelines.
 - EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models,
   the registry, model cards and experiments are records that are stored and given back: nothing
   stands behind them.
