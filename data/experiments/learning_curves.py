@@ -24,7 +24,10 @@ configurations, is 0.6 or more.
 Holds, as "the best starts well" (155-14): in all four settings and both repeats, the configuration
 with the best final validation accuracy is among the best third after the first epoch.
 
-Came out: TODO
+Came out: neither "early scores rank like final ones" nor "the best starts well". With wrong labels
+and narrow ranges the rank correlation is 0.50, in the other settings 0.71 to 0.83. With wrong
+labels the final best was behind 46 to 191 of 300 after one epoch, with right ones behind 39 at
+most.
 """
 
 import functools
@@ -177,6 +180,7 @@ def verdicts(table):
     figures["lowest rank correlation"] = min(ranks.values())
     figures["highest rank correlation"] = max(ranks.values())
     figures["most ahead of the best"] = max(best_at.values())
+    figures["second setting, lowest"] = sorted(ranks.values())[2]
     holds = {
         "early scores rank like final ones": min(ranks.values()) >= 0.6,
         "the best starts well": max(best_at.values()) < RANDOM / 3,

@@ -5,8 +5,8 @@ Ten trainings, after ten of a parent search that drew at random: "none" (cold: t
 random), "same" (the parent's ten rows, with their scores) and "other" (the same ten rows, with the
 scores that they got with the other kind of labels; both searches' scores enter as ranks). With
 "same", the parent's rows are not tried again, and do not count as found; with "other" they may be
-tried on the new data. Columns: how many of 500 validation and of 897 test images the best of the new
-trainings classifies correctly, after 5 and after 10 of them, chosen by validation images.
+tried on the new data. Columns: how many of 500 validation and of 897 test images the best of the
+new trainings classifies correctly, after 5 and after 10 of them, chosen by validation images.
 
 Seeds: 0 to 199, for the parent's rows and the order of random ones; 0 to 99 use repeat 0 of the
 trained networks, 100 to 199 repeat 1.
@@ -20,7 +20,8 @@ Holds, as "other data help less" (155-03): after 5 trainings, "same" is ahead of
 
 Holds, as "other data help" (155-03): after 5 trainings, "other" is ahead of "none".
 
-Came out: TODO
+Came out: all three hold. In mean over the settings, the parent's scores on the same data gained
+0.022 and 0.020 in the two hundreds, those on other data 0.015 and 0.013.
 """
 
 import numpy as np
