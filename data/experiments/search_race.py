@@ -51,10 +51,10 @@ Noted after the run, as "the median rule is not behind" (155-01): with 9, 18 and
 Came out: one of the rules written before holds: in every setting, single seeds named another winner
 than the mean in 0.69 to 0.92 of the seeds. Not "Hyperband, Bayesian, random, grid"; not "Hyperband
 is ahead of random and Bayesian search": of the 8 combinations of setting and hundred it was ahead
-of random search in 4 of 8 and behind in 2 of 8; not "Hyperband is ahead where early scores rank like
-final ones", since with wrong labels and wide ranges one hundred has it ahead by 0.014 and the other
-behind by 0.002; not "random is ahead of grid" (1 of 8); not "Bayesian is ahead of random" everywhere
-(7 of 8).
+of random search in 4 of 8 and behind in 2 of 8; not "Hyperband is ahead where early scores rank
+like final ones", since with wrong labels and wide ranges one hundred has it ahead by 0.014 and the
+other behind by 0.002; not "random is ahead of grid" (1 of 8); not "Bayesian is ahead of random"
+everywhere (7 of 8).
 """
 
 import math
