@@ -54,6 +54,12 @@ X, y = load_digits(return_X_y=True)
 X = X / 16
 
 
+def chaotic(case):
+    """Return whether steps are so long that a training never settles: 1 or more in the long run."""
+    config = configuration(case["ranges"], shares(case["repeat"], case["seed"]))
+    return config["learning_rate"] / (1 - config["momentum"]) >= 1
+
+
 def images(labels, repeat):
     """Return the images and labels for training (400), validation (500) and test (897)."""
     rng = np.random.default_rng(1000 + repeat)
