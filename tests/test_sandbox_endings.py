@@ -258,7 +258,7 @@ def interrupted(call, **request):
 
 def started(request):
     from sandbox import jobs
-    running = [job for job in jobs.jobs.values() if job.status == "InProgress"]
+    running = [job for job in list(jobs.jobs.values()) if job.status == "InProgress"]
     return any(log.lines() for job in running for log in job.logs.values())
 """
 
