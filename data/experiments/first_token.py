@@ -198,7 +198,7 @@ def run(case):
 
 def chaotic(case):
     """Return whether rounding decides what a run reaches."""
-    return case["length"] > 10
+    return case["length"] > 10 or case["cell"] == "LSTM, bias 0"
 
 
 def chosen(table):
