@@ -240,6 +240,7 @@ NOTEBOOK = """
 import os, signal, sys, threading, time
 sys.path[:0] = [{tests!r}]
 from local_aws import Aws
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs behind
 aws = Aws()
 sm = aws.sm
 WAITS = "import time; print('started', flush=True); time.sleep(600)"
