@@ -37,8 +37,8 @@ Holds, as "and do not at equal steps": with 640 steps, 1,024 has at least as man
 Noted after the run: on another set of instructions single runs at the rates 1/2 to 2 change, by up
 to 0.08 in seven cases tried; the others agree to rounding.
 
-Came out: with 10 epochs, 1,024 has 0.817, which is 0.148 ± 0.013 below 16; with 640 steps it has
-0.971, which is 0.006 ± 0.004 above 16. These do not hold: "a kept rate makes it worse", since the
+Came out: with 10 epochs, 1,024 has 0.82, which is 0.15 ± 0.01 below 16; with 640 steps it has 0.97,
+which is 0.006 ± 0.004 above 16. These do not hold: "a kept rate makes it worse", since the
 rate chosen for 16 is also the one chosen for 256; "larger batches want larger rates", since with 10
 epochs the chosen rate falls from 1.0 for 64 to 0.5 for 256.
 """
