@@ -29,7 +29,7 @@ or more have the same ratio and the same start, their shares differ by less than
 
 Holds, as "without noise nothing escapes": with "all", no weight changes its half.
 
-Came out: all hold. From the worse minimum with rate 0.05, 0.62 end in the better half with batches
+Came out: all hold. From the worse minimum with the largest rate, 0.62 end in the better half with batches
 of 1, 0.85 with 4, 0.95 with 8, 0.13 with 16 and none with 32 or more; pairs with the same ratio
 differ by 0.02 at most.
 """
