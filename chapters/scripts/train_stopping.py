@@ -14,7 +14,7 @@ from keras import layers
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int, default=100)
-parser.add_argument("--patience", type=int, default=10)
+parser.add_argument("--patience", type=int, default=5)
 parser.add_argument("--dropout", type=float, default=0.0)
 args = parser.parse_args()
 
@@ -26,13 +26,13 @@ keras.utils.set_random_seed(0)
 hidden = [layers.Dense(128, activation="relu"), layers.Dropout(args.dropout)]
 network = keras.Sequential([keras.Input((64,)), *hidden, layers.Dense(10, activation="softmax")])
 network.compile(
-    keras.optimizers.Adam(0.002), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
 )
 stop = keras.callbacks.EarlyStopping(patience=args.patience, restore_best_weights=True)
 history = network.fit(
     digits["train"]["X"],
     digits["train"]["y"],
-    batch_size=25,
+    batch_size=50,
     epochs=args.epochs,
     validation_data=(digits["validation"]["X"], digits["validation"]["y"]),
     callbacks=[stop],

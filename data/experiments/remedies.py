@@ -42,7 +42,8 @@ training with dropout of 0.5 than after training without.
 Holds, as "choosing on test data flatters" (147-03): the strengths of dropout and decay that are
 best on the watched test digits score higher there than on the others, after the last step.
 
-Came out: TO BE FILLED.
+Came out: all but "a stopped network gains nothing from both": with the best moment kept, both
+together gain 0.010. After the last step dropout gains 0.088, decay 0.087 and both 0.094.
 """
 
 import jax

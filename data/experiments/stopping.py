@@ -35,7 +35,10 @@ the loss with last weights, as Keras's defaults have it, tests below all 100 epo
 Holds, as "the chosen epoch flatters" (147-03): with both kinds of labels, the best validation
 accuracy of all epochs is above the test accuracy of that epoch.
 
-Came out: TO BE FILLED.
+Came out: all but "the first fall is too soon", which holds with right labels (0.043) and not with
+wrong ones, where the difference (0.013) is within two standard errors. Stopping gains 0.070 with
+wrong labels and nothing with right ones; restoring the best weights gains 0.044 at a patience of
+30; the defaults lose 0.011 with right labels.
 """
 
 import jax
