@@ -1,25 +1,26 @@
 """What helps a network that overfits, and do dropout and weight decay add up?
 
-The network of experiment dropout_width, with one hidden layer, learns 250 of scikit-learn's digits,
-50 of them with a wrong label, by Adam in batches of 25 for 100 epochs. Validation data are 250
-other digits, test data 547, all with right labels. One way to help is varied at a time, each in
-several strengths: `dropout` crossed with `decay` (an L2 penalty on the weights, as a sum of
-squares; zero and zero is no help), `width` of the hidden layer (128 for the others), `shifted`, the
-share of pictures that are moved by one pixel in a step (augmentation), and `digits` to learn from,
-a fifth of them with wrong labels (with fewer epochs: the number of steps stays the same). The learning rate is 0.002. `end_` is measured after the last step, `best_`
-after the one of 25 equally spaced moments that is best on validation data. `watched` is the
-accuracy on 100 of the test digits, `test` that on the other 447. After the last step, `loses` is
-what test accuracy falls by when a random half of the hidden units is silenced and the others are
-doubled (mean of ten such choices), `spread` the number of hidden units that share the weights to an
+The network of experiment dropout_width, with one hidden layer, learns 250 of scikit-learn's
+digits, 50 of them with a wrong label, by Adam in batches of 25 for 100 epochs. Validation data
+are 250 other digits, test data 547, all with right labels. One way to help is varied at a time,
+each in several strengths: `dropout` crossed with `decay` (an L2 penalty on the weights, as a sum
+of squares; zero and zero is no help), `width` of the hidden layer (128 for the others),
+`shifted`, the share of pictures that are moved by one pixel in a step (augmentation), and
+`digits` to learn from, a fifth of them with wrong labels (with fewer epochs: the number of steps
+stays the same). The learning rate is 0.002. `end_` is measured after the last step, `best_` after
+the one of 25 equally spaced moments that is best on validation data. `watched` is the accuracy on
+100 of the test digits, `test` that on the other 447. After the last step, `loses` is what test
+accuracy falls by when a random half of the hidden units is silenced and the others are doubled
+(mean of ten such choices), `spread` the number of hidden units that share the weights to an
 output, (sum of squares)^2 / sum of fourth powers, in the mean over outputs, and `length` the root
 of the sum of squares of those weights.
 
-Seeds: 0 to 19, for the choice of digits, the wrong labels, the weights, the order, the dropout and
-the shifts.
+Seeds: 0 to 19, for the choice of digits, the wrong labels, the weights, the order, the dropout
+and the shifts.
 
-Written before the first run (pilots had set steps and learning rate). The strength of each way is chosen for each seed on validation data,
-among all of its strengths and none. Differences are means within seeds of test accuracy and count
-if they are more than two standard errors.
+Written before the first run. (Pilots had set steps and learning rate.) The strength of each way
+is chosen for each seed on validation data, among all of its strengths and none. Differences are
+means within seeds of test accuracy and count if they are more than two standard errors.
 
 Holds, as "dropout and decay are redundant" (147-08): after the last step, both chosen together do
 not test above the better one of the two, each chosen alone.
