@@ -14,8 +14,8 @@ whose network it keeps, `test_` and `xent_` that network's test accuracy and cro
 Seeds: 0 to 19, for the choice of digits, the wrong labels, the weights and the order.
 
 Written before the first run. All differences are means within seeds and count if they are more than
-two standard errors. (Pilots with ten seeds and four other settings of batch and learning rate had
-shown the direction of all of these.)
+two standard errors. (Pilots with ten of these seeds and six settings of batch, learning rate and
+labels, this one with wrong labels among them, had shown the direction of most of these.)
 
 Holds, as "stopping repairs wrong labels" (147-10): with wrong labels, patience 10 on the loss with
 restored weights tests above all 100 epochs.
