@@ -35,7 +35,11 @@ the rate chosen, exceeds that of "norm" by no more than two standard errors of t
 Holds, as "smaller first weights do better" (149-06): without clipping, the mean error with the gain
 1.4 is below that with the gain 2 and "norm" by more than two standard errors of the difference.
 
-Came out: pending.
+Came out: clipping keeps numbers finite. These do not hold: "large weights explode", as worded: the
+smallest norm of a first gradient has the exponent 1.79, and 2 of 60 trainings with the gain 1.4
+ended in NaN or infinity as well (32 of 60 with the gain 2); "clipping makes it learn", with a mean
+error of 0.80; "smaller steps do as well", with 6.35 without clipping; and "smaller first weights do
+better", since the difference is 0.12 with an error of 0.21.
 """
 
 from functools import lru_cache
