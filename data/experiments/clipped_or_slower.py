@@ -4,24 +4,23 @@ or smaller first weights do?
 The task: 20 steps with a random number in [0, 1] each, one of the steps marked; the answer is the
 marked number. 1,600 sequences for training, 400 for choosing, 1,000 for the test. A recurrent
 network of 32 ReLU units in float64, whose recurrent weights start as an orthogonal matrix times the
-gain; plain SGD, batches of 32, 12 epochs, with each of six rates from
-1e-7 to 0.1.
+gain; plain SGD, batches of 32, 12 epochs, with each of six rates from 1e-7 to 0.1.
 
 Methods: "none"; "norm", which scales the whole gradient down to the norm 1 when it is longer; and
-"value", which cuts each entry at -0.01 and 0.01. Columns: in how many of the six trainings a
-number became NaN or infinite; the norm of the gradient of the first batch (exponent of ten); the
-rate with the lowest squared error on the sequences for choosing; and the error on the test, as a
-share of the error of always answering the mean, at most 9 (also where no training stayed finite).
+"value", which cuts each entry at -0.01 and 0.01. Columns: in how many of the six trainings a number
+became NaN or infinite; the norm of the gradient of the first batch (exponent of ten); the rate with
+the lowest squared error on the sequences for choosing; and the error on the test, as a share of the
+error of always answering the mean, at most 9 (also where no training stayed finite).
 
 Seeds: 0 to 9, for the data, the first weights and the order.
 
-Written before the first run. (Trials with one seed of other
-versions came before: 30 steps with two marks and the gains 1 and 1.6, where no gradient exploded
-and no network learned the task; and the gain 1, where gradients shrink and little was learned.)
+Written before the first run. (Trials with one seed of other versions came before: 30 steps with two
+marks and the gains 1 and 1.6, where no gradient exploded and no network learned the task; and the
+gain 1, where gradients shrink and little was learned.)
 
 Holds, as "large weights explode" (149-05): with the gain 2 the norm of the first gradient is above
-100 in every seed, and without clipping at least one of the six trainings ends in NaN or infinity
-in every seed; with the gain 1.4 none does in any seed.
+100 in every seed, and without clipping at least one of the six trainings ends in NaN or infinity in
+every seed; with the gain 1.4 none does in any seed.
 
 Holds, as "clipping keeps numbers finite" (149-06): with the gain 2 no training with "norm" or
 "value" ends in NaN or infinity.
@@ -36,10 +35,10 @@ Holds, as "smaller first weights do better" (149-06): without clipping, the mean
 1.4 is below that with the gain 2 and "norm" by more than two standard errors of the difference.
 
 Came out: clipping keeps numbers finite. These do not hold: "large weights explode", as worded: the
-smallest norm of a first gradient has the exponent 1.79, and 2 of 60 trainings with the gain 1.4
-ended in NaN or infinity as well (32 of 60 with the gain 2); "clipping makes it learn", with a mean
-error of 0.80; "smaller steps do as well", with 6.35 without clipping; and "smaller first weights do
-better", since the difference is 0.12 with an error of 0.21.
+smallest norm of a first gradient has the exponent 1.79, and 2 of 60 trainings with the smaller gain
+ended in NaN or infinity as well (32 of 60 with the larger one); "clipping makes it learn", with a
+mean error of 0.80; "smaller steps do as well", with 6.35 without clipping; and "smaller first
+weights do better", since the difference is 0.12 with an error of 0.21.
 """
 
 from functools import lru_cache
@@ -61,7 +60,8 @@ STEPS, UNITS, BATCH, EPOCHS = 20, 32, 32, 12
 
 def chaotic(case):
     """Return whether rounding grows over the steps until another error comes out."""
-    return case["method"] != "norm" or case["gain"] == 2
+    stable = [(1.4, "norm", 1), (2.0, "none", 0)]
+    return (case["gain"], case["method"], case["seed"]) not in stable
 
 
 def sequences(n, rng):
