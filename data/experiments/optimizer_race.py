@@ -51,7 +51,7 @@ Came out: with two tries Adam is 0.041 ± 0.005 ahead of momentum on the digits 
 machines. These do not hold: "with sixteen tries the adaptive ones and momentum are alike", since on
 the machines they are up to 0.044 apart (0.003 on the digits); "momentum beats plain SGD", with a lead
 of -0.004 ± 0.005 and 0.012 ± 0.019; "Adam generalizes worse", since Adam is ahead by 0.004 ± 0.006 and
-by 0.031 ± 0.013; "Adam's usual rate needs no tuning", which costs 0.022 ± 0.004 and 0.151 ± 0.011.
+by 0.031 ± 0.012; "Adam's usual rate needs no tuning", which costs 0.022 ± 0.004 and 0.151 ± 0.011.
 """
 
 from functools import lru_cache
