@@ -26,7 +26,8 @@ has a mean error below that of none by more than two standard errors within seed
 Holds, as "the careful choice costs": for L1, `careful` has a higher mean error than `minimum` by
 more than two standard errors within seeds on all three tables, and keeps fewer features in the mean.
 
-Came out: not run yet.
+Came out: all four hold. With `minimum`, the error of L2 is greater by 0.166 on `few`, that of L1 by
+0.040 on `many`.
 """
 
 import numpy as np
