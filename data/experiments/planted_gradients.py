@@ -1,16 +1,16 @@
 """Which bugs in a hand-written backward pass does a gradient check see?
 
-scikit-learn's digits, averaged to 4 x 4 pixels and standardized; 32 of them. A network of 16 inputs,
-12 units with batch normalization, ReLU and dropout (a fifth is dropped, the same mask throughout),
-12 units with ReLU, and 10 scores that are limited to -6 ... 6; cross-entropy, plus the L2 penalty
-0.0005 times the sum of all squared weights. The backward pass is right, has one of ten planted bugs,
-or is right for a forward pass that lacks its second ReLU ("wrong forward pass"). Each bug is one
-edit of one line of `backward`.
+scikit-learn's digits, averaged to 4 x 4 pixels and standardized; 32 of them. A network of 16
+inputs, 12 units with batch normalization, ReLU and dropout (a fifth is dropped, the same mask
+throughout), 12 units with ReLU, and 10 scores that are limited to -6 ... 6; cross-entropy, plus the
+L2 penalty 0.0005 times the sum of all squared weights. The backward pass is right, has one of ten
+planted bugs, or is right for a forward pass that lacks its second ReLU ("wrong forward pass"). Each
+bug is one edit of one line of `backward`.
 
-The check compares all 490 derivatives with central differences. Columns: the logarithm (base ten) of
-the length of the difference over the greater of the two lengths, for each backward pass. It is done
-in 64 and 32 bits, at nine steps, and at two points: at the start (He's first weights, zero biases),
-and after 300 steps of training with the right gradient (batches of 32, rate 0.1).
+The check compares all 490 derivatives with central differences. Columns: the logarithm (base ten)
+of the length of the difference over the greater of the two lengths, for each backward pass. It is
+done in 64 and 32 bits, at nine steps, and at two points: at the start (He's first weights, zero
+biases), and after 300 steps of training with the right gradient (batches of 32, rate 0.1).
 
 Seeds: 0 to 19, for the first weights, the 32 digits, the mask and the batches.
 
@@ -38,7 +38,15 @@ more after training.
 Holds, as "a wrong forward pass is not seen": in 64 bits at the step 1e-5 its error is below 1e-4 in
 every seed, at both points.
 
-Came out: TODO
+Noted after the run: where the right gradient fails at the start, in seeds 5 and 10, one digit has
+no unit of the first layer left after ReLU and dropout, so that with zero biases the second layer's
+sums are exactly 0, on the kink, and no step helps.
+
+Came out: three hold. In 32 bits the right gradient's error has the logarithm -3.34 at the least, 7
+of 10 bugs are seen, and the wrong forward pass is not. Not "the right gradient passes": at the
+start it was above 0.01 in 2 of 20 seeds. Not "a small penalty may be forgotten": it passed in 17 of
+20. Not "zeros hide a bug": it passed in 18 of 20. Not "a branch that is not reached hides a bug":
+it passed at the start in 13 of 20, and was seen in all after training.
 """
 
 import inspect
@@ -108,7 +116,7 @@ BUGS = {
     "penalty on biases": ("(n in WEIGHTS)", '(n != "gamma")'),
     "limit ignored": ("abs(scores) < LIMIT", "abs(scores) > -1"),
 }
-NO_RELU = ("h2 = np.maximum(h1 @ p[\"W2\"] + p[\"b2\"], 0)", 'h2 = h1 @ p["W2"] + p["b2"]')
+NO_RELU = ('h2 = np.maximum(h1 @ p["W2"] + p["b2"], 0)', 'h2 = h1 @ p["W2"] + p["b2"]')
 NAMES = ["right", *BUGS, "wrong forward pass"]
 TOLERANCE = {name: 0.5 for name in NAMES}
 
@@ -181,7 +189,7 @@ def run(case):
     p = {name: v.astype(dtype) for name, v in p.items()}
     X, kept = X.astype(dtype), kept.astype(dtype)
     numeric = {
-        f: differences(lambda p: f(p, X, y, kept)[0], p, float(case["step"]))
+        f: differences(lambda p, f=f: f(p, X, y, kept)[0], p, float(case["step"]))
         for f in (forward, linear)
     }
     return {
@@ -210,6 +218,14 @@ def verdicts(table):
         "greatest log error, wrong forward pass": fine["wrong forward pass"].max(),
     }
     f = list(figures.values())
+    figures |= {
+        f"seeds in which it passes at the start, {name}": (start[name] <= -2).sum()
+        for name in NAMES
+    }
+    figures |= {
+        "seeds in which the right one fails": (start["right"] > -2).sum(),
+        "threshold": 0.01,
+    }
     return {
         "the right gradient passes": f[0] < -4,
         "32 bits do not do": f[1] > -4,
