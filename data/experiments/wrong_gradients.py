@@ -27,8 +27,13 @@ from experiments.planted_gradients import BUGS, PASSES, X_all, first_parameters,
 
 DEPENDS = ["experiments/planted_gradients.py"]
 CASES = [{"gradient": name, "seed": seed} for name in PASSES for seed in range(20)]
-TOLERANCE = {"test": 0.03}
+TOLERANCE = {"rate": 0.5, "test": 0.03}
 RATES = [0.001, 0.01, 0.1, 0.5]
+
+
+def chaotic(case):
+    """Return whether another machine's rounding leads to another accuracy."""
+    return case["gradient"] in {"other layer's slope", "limit ignored"}
 
 
 def accuracy(forward, p, X, y, X_train):
