@@ -164,8 +164,7 @@ def verdicts(table):
         "a kept rate makes it worse": kept > max(0.01, error["256: own minus kept"]),
         "larger batches want larger rates": rising
         and all(chosen[budget, 256] >= chosen[budget, 4] + 2 for budget in BUDGETS),
-        "good rates get fewer at equal epochs": good["10 epochs", 1024]
-        <= good["10 epochs", 4] / 2,
+        "good rates get fewer at equal epochs": good["10 epochs", 1024] <= good["10 epochs", 4] / 2,
         "and do not at equal steps": good["640 steps", 1024] >= good["640 steps", 4],
     }
     return holds, figures

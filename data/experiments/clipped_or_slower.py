@@ -34,8 +34,8 @@ the rate chosen, exceeds that of "norm" by no more than two standard errors of t
 Holds, as "smaller first weights do better" (149-06): without clipping, the mean error with the gain
 1.4 is below that with the gain 2 and "norm" by more than two standard errors of the difference.
 
-Noted after the run: with XLA limited to SSE4.2, all verdicts were the same; the mean error of "norm"
-with the gain 2 was lower by 0.07.
+Noted after the run: with XLA limited to SSE4.2, all verdicts were the same; the mean error of
+"norm" with the gain 2 was lower by 0.07.
 
 Came out: clipping keeps numbers finite. These do not hold: "large weights explode", as worded: the
 smallest norm of a first gradient has the exponent 1.79, and 2 of 60 trainings with the smaller gain

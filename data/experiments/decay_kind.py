@@ -23,10 +23,10 @@ Holds, as "also at the best epoch": the same with the best epoch of each run.
 Holds, as "either beats none": with the choice after the last epoch, both are above no decay (at the
 better rate) by more than two standard errors.
 
-Came out: "decoupled is better" does not hold, the others do. After the last epoch mean test accuracy
-is 0.866 with no decay, 0.879 in the loss and 0.880 decoupled, a difference of 0.002 with an error
-of 0.003. At the best epochs it is 0.884, 0.884 and 0.887; decoupled is ahead by 0.0035 with an
-error of 0.0014. With L2 in the loss the idle weights vanish at every strength tried.
+Came out: "decoupled is better" does not hold, the others do. After the last epoch mean test
+accuracy is 0.866 with no decay, 0.879 in the loss and 0.880 decoupled, a difference of 0.002 with
+an error of 0.003. At the best epochs it is 0.884, 0.884 and 0.887; decoupled is ahead by 0.0035
+with an error of 0.0014. With L2 in the loss the idle weights vanish at every strength tried.
 """
 
 import functools

@@ -29,9 +29,9 @@ or more have the same ratio and the same start, their shares differ by less than
 
 Holds, as "without noise nothing escapes": with "all", no weight changes its half.
 
-Came out: all hold. From the worse minimum with the largest rate, 0.62 end in the better half with batches
-of 1, 0.85 with 4, 0.95 with 8, 0.13 with 16 and none with 32 or more; pairs with the same ratio
-differ by 0.02 at most.
+Came out: all hold. From the worse minimum with the largest rate, 0.62 end in the better half with
+batches of 1, 0.85 with 4, 0.95 with 8, 0.13 with 16 and none with 32 or more; pairs with the same
+ratio differ by 0.02 at most.
 """
 
 import numpy as np
@@ -80,8 +80,7 @@ def verdicts(table):
         "noise also leaves the better minimum": left.max() > 0.1,
         "rate and batch act through their ratio": apart < 0.1,
         "without noise nothing escapes": all(
-            means["worse", rate, "all"] == 0 and means["better", rate, "all"] == 1
-            for rate in RATES
+            means["worse", rate, "all"] == 0 and means["better", rate, "all"] == 1 for rate in RATES
         ),
     }
     return holds, figures

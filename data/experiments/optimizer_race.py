@@ -1,10 +1,10 @@
-"""Which optimizer needs the fewest tries to find a good learning rate, and which is the most accurate
-once it has one?
+"""Which optimizer needs the fewest tries to find a good learning rate, and which is the most
+accurate once it has one?
 
 Two tasks. "digits": scikit-learn's digits; 400 images are set aside for the test once and for all,
-and for every seed 1,024 of the others are for training and 373 for validation; a network
-64 -> 64 -> 10, 10 epochs in batches of 16, 640 steps. "machines": the currents of starts.npz, 2,000
-for training, 1,000 for validation, 2,000 for the test; a network 40 -> 32 -> 32 -> 32 -> 10, 10 epochs
+and for every seed 1,024 of the others are for training and 373 for validation; a network 64 -> 64
+-> 10, 10 epochs in batches of 16, 640 steps. "machines": the currents of starts.npz, 2,000 for
+training, 1,000 for validation, 2,000 for the test; a network 40 -> 32 -> 32 -> 32 -> 10, 10 epochs
 in batches of 20, 1,000 steps. ReLU, first weights by He's rule (the last layer's: variance 1 /
 inputs), float64, a constant learning rate.
 
@@ -22,18 +22,18 @@ test data is averaged over all draws by a formula, not by drawing: of 19 rates i
 validation accuracy, the one at place i (1 is the worst) is taken with probability (i/19)^n -
 ((i-1)/19)^n.
 
-Seeds: 0 to 19, for the training and validation images of the digits, the first weights and the order
-of the examples; all optimizers share them.
+Seeds: 0 to 19, for the training and validation images of the digits, the first weights and the
+order of the examples; all optimizers share them.
 
 Written before the first run. Accuracies are means over the seeds on the test data; errors are two
-standard errors of the paired difference; a point is 0.01. An optimizer's chosen rate is the one with
-the highest mean validation accuracy (the smallest of equals).
+standard errors of the paired difference; a point is 0.01. An optimizer's chosen rate is the one
+with the highest mean validation accuracy (the smallest of equals).
 
 Holds, as "Adam needs fewer tries": with two tries and with four, Adam is ahead of momentum by more
 than a point and more than the error, on both tasks.
 
-Holds, as "with sixteen tries the adaptive ones and momentum are alike": with sixteen tries, the best
-and the worst of momentum, RMSprop, Adam and AdamW are at most a point apart, on both tasks.
+Holds, as "with sixteen tries the adaptive ones and momentum are alike": with sixteen tries, the
+best and the worst of momentum, RMSprop, Adam and AdamW are at most a point apart, on both tasks.
 
 Holds, as "momentum beats plain SGD": at the chosen rates momentum is ahead by more than the error,
 on both tasks.
@@ -47,11 +47,12 @@ chosen rate, on both tasks.
 Holds, as "the usual weight decay changes nothing": at the chosen rates AdamW and Adam are at most
 half a point apart, on both tasks.
 
-Came out: with two tries Adam is 0.041 ± 0.005 ahead of momentum on the digits and 0.037 ± 0.002 on the
-machines. These do not hold: "with sixteen tries the adaptive ones and momentum are alike", since on
-the machines they are up to 0.044 apart (0.003 on the digits); "momentum beats plain SGD", with a lead
-of -0.004 ± 0.005 and 0.012 ± 0.019; "Adam generalizes worse", since Adam is ahead by 0.004 ± 0.006 and
-by 0.031 ± 0.012; "Adam's usual rate needs no tuning", which costs 0.022 ± 0.004 and 0.151 ± 0.011.
+Came out: with two tries Adam is 0.041 ± 0.005 ahead of momentum on the digits and 0.037 ± 0.002 on
+the machines. These do not hold: "with sixteen tries the adaptive ones and momentum are alike",
+since on the machines they are up to 0.044 apart (0.003 on the digits); "momentum beats plain SGD",
+with a lead of -0.004 ± 0.005 and 0.012 ± 0.019; "Adam generalizes worse", since Adam is ahead by
+0.004 ± 0.006 and by 0.031 ± 0.012; "Adam's usual rate needs no tuning", which costs 0.022 ± 0.004
+and 0.151 ± 0.011.
 """
 
 from functools import lru_cache

@@ -24,7 +24,8 @@ Holds, as "any penalty beats none": on all three tables, each of the three penal
 has a mean error below that of none by more than two standard errors within seeds.
 
 Holds, as "the careful choice costs": for L1, `careful` has a higher mean error than `minimum` by
-more than two standard errors within seeds on all three tables, and keeps fewer features in the mean.
+more than two standard errors within seeds on all three tables, and keeps fewer features in the
+mean.
 
 Came out: all four hold. With `minimum`, the error of L2 is greater by 0.166 on `few`, that of L1 by
 0.040 on `many`.

@@ -16,8 +16,8 @@ then falls to 0 along half a cosine. Each is trained with 13 peak rates, 10^(k/3
 Columns are the accuracies on validation and test data for each k. A network whose weights are not
 finite guesses the digit zero.
 
-Seeds: 0 to 19, for the training and validation images, the first weights and the order of the images;
-all schedules share them.
+Seeds: 0 to 19, for the training and validation images, the first weights and the order of the
+images; all schedules share them.
 
 Written before the first run. Accuracies are means over the seeds on the test data; errors are two
 standard errors of the paired difference; a point is 0.01. The chosen peak rate is the one with the
@@ -44,8 +44,8 @@ Came out: at the chosen rates cosine is ahead of constant by 0.015 ± 0.012 with
 0.012 ± 0.009 with Adam. These do not hold: "it does not matter how the rate falls", since with
 momentum step is 0.018 ± 0.009 below cosine (with Adam 0.001 ± 0.004); "warm-up lets larger rates
 work", since the largest that works is 0.0215 with momentum and 0.01 with Adam, with it and without;
-"warm-up scores higher", which is 0.013 ± 0.013 and 0.003 ± 0.010 below constant; "a falling rate makes
-more rates good", since both have 2.
+"warm-up scores higher", which is 0.013 ± 0.013 and 0.003 ± 0.010 below constant; "a falling rate
+makes more rates good", since both have 2.
 """
 
 from functools import lru_cache

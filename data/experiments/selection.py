@@ -140,9 +140,7 @@ def run(case):
 def verdicts(table):
     """Return which rules hold for a table, and the figures that decide."""
     means = table.groupby(["world", "rule"]).mean(numeric_only=True)
-    wide = table.assign(rule=table.rule.astype(str)).pivot(
-        index="seed", columns=["world", "rule"]
-    )
+    wide = table.assign(rule=table.rule.astype(str)).pivot(index="seed", columns=["world", "rule"])
     figures = {}
 
     def above(what, one, other):
