@@ -7,7 +7,7 @@ L2 penalty 0.0005 times the sum of all squared weights. The backward pass is rig
 planted bugs, or is right for a forward pass that lacks its second ReLU ("wrong forward pass"). Each
 bug is one edit of one line of `backward`.
 
-The check compares all 490 derivatives with central differences. Columns: the logarithm (base ten)
+The check compares all 502 derivatives with central differences. Columns: the logarithm (base ten)
 of the length of the difference over the greater of the two lengths, for each backward pass. It is
 done in 64 and 32 bits, at nine steps, and at two points: at the start (He's first weights, zero
 biases), and after 300 steps of training with the right gradient (batches of 32, rate 0.1).
