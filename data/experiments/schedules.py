@@ -53,9 +53,11 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+from experiments.optimizer_race import accuracy, loss, updated
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+DEPENDS = ["experiments/optimizer_race.py"]
 OPTIMIZERS = ["momentum", "Adam"]
 SCHEDULES = ["constant", "step", "cosine", "warm-up", "both"]
 CASES = [
@@ -90,28 +92,6 @@ def shares(schedule):
     }[schedule]
 
 
-def logits(p, X):
-    """Return the ten scores of images for parameters p, a list of (weights, biases)."""
-    for W, b in p[:-1]:
-        X = jax.nn.relu(X @ W + b)
-    return X @ p[-1][0] + p[-1][1]
-
-
-def loss(p, X, y):
-    """Return the mean cross-entropy."""
-    return -jnp.mean(jax.nn.log_softmax(logits(p, X))[jnp.arange(len(y)), y])
-
-
-def updated(optimizer, w, g, m, v, t, rate):
-    """Return a weight and its two running means after step t, as Keras 3 computes them."""
-    if optimizer == "momentum":
-        m = 0.9 * m - rate * g
-        return w + m, m, v
-    m, v = m + 0.1 * (g - m), v + 0.001 * (g**2 - v)
-    alpha = rate * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-    return w - alpha * m / (jnp.sqrt(v) + 1e-7), m, v
-
-
 def train(optimizer, p, peak, share, X, y, order):
     """Return the parameters after one step for each row of order."""
     zeros = jax.tree.map(jnp.zeros_like, p)
@@ -129,11 +109,6 @@ def train(optimizer, p, peak, share, X, y, order):
 
     times = jnp.arange(1.0, len(order) + 1)
     return jax.lax.scan(step, (p, zeros, zeros), (times, share, order))[0][0]
-
-
-def accuracy(p, X, y):
-    """Return the share of right answers."""
-    return jnp.mean(jnp.argmax(logits(p, X), axis=1) == y)
 
 
 @lru_cache
