@@ -33,6 +33,7 @@ TOOLKIT = """
     sagemaker_region sagemaker_container_log_level sagemaker_job_name default_user_module_name
     _tuning_objective_metric sagemaker_s3_output
 """.split()
+TENSORS = "/opt/ml/output/tensors"
 # member of the request: its S3 location, its default folder, what SageMaker appends
 SYNCED = {
     "CheckpointConfig": ("S3Uri", "/opt/ml/checkpoints", ""),
@@ -41,7 +42,7 @@ SYNCED = {
         "/opt/ml/output/tensorboard",
         "/{}/tensorboard-output",
     ),
-    "DebugHookConfig": ("S3OutputPath", "/opt/ml/output/tensors", "/{}/debug-output"),
+    "DebugHookConfig": ("S3OutputPath", TENSORS, "/{}/debug-output"),
 }
 # where each image keeps its interpreter, as its messages show it
 PYTHONS = {
@@ -62,6 +63,7 @@ class Host:
     command: list
     environment: dict
     synced: list  # (folder, URI) to store
+    tensors: Path  # where Debugger reads
     log: object  # what the script printed, a processes.Log
     process: Process | None = None
 
@@ -214,7 +216,7 @@ def prepare(request, host, hosts, ml, port, log):
         refuse_what_needs_a_build(ml / "code", program)
     config = config_files(request, hosts, host, given)
     for file, content in config.items():
-        (ml / f"input/config/{file}.json").write_text(json.dumps(content), encoding="utf8")
+        (ml / f"input/config/{file}.json").write_text(to_local(json.dumps(content), ml), "utf8")
     variables = toolkit_variables(request, config, ml, channels)
     first = {"CURRENT_HOST_RANK": hosts.index(host), "HOST_COUNT": len(hosts)}
     first |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -226,7 +228,8 @@ def prepare(request, host, hosts, ml, port, log):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     script = program or str(IMAGES / "xgboost_image.py")
     command = [sys.executable, script, *variables["user_args"]]
-    return Host(host, ml, command, environment, synced, log)
+    tensors = ml / local_folder(request.get("DebugHookConfig", {}).get("LocalPath", TENSORS))
+    return Host(host, ml, command, environment, synced, tensors, log)
 
 
 def config_files(request, hosts, host, hyperparameters):
@@ -252,6 +255,8 @@ def config_files(request, hosts, host, hyperparameters):
     config = {"resourceconfig": resources, "inputdataconfig": inputs}
     if "CheckpointConfig" in request:
         config["checkpointconfig"] = request["CheckpointConfig"]
+    if "DebugHookConfig" in request:
+        config["debughookconfig"] = {"LocalPath": TENSORS} | request["DebugHookConfig"]
     return config | {"hyperparameters": hyperparameters}
 
 

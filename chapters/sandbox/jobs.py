@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from . import container, files, processes, records
 from .api import REGION, Refused, answer, arn, emit, listed, now, pick, replace_log
+from .debugger import Debugger
 from .images import xgboost_rules
 
 MOST_HOSTS = 8  # of one job: each is a process with libraries of its own in memory
@@ -47,6 +48,7 @@ class Job:
     failed: container.Host | None = None  # the first host that failed by itself
     ended: str = ""  # the secondary status with which it was told to end
     hopeless: bool = False  # early stopping told it so
+    debugger: Debugger | None = None
 
     @property
     def status(self):
@@ -80,6 +82,11 @@ def check(request):
         ("Pipe" in modes, "has the input modes File and FastFile"),
         (any(kind != "None" for kind in packed), "takes input as it is, not compressed"),
         (compressed != "GZIP", "stores models as tar.gz"),
+        (
+            builtin and "DebugRuleConfigurations" in request,
+            "saves no tensors of the built-in XGBoost, so that a rule has nothing to judge",
+        ),
+        ("ProfilerRuleConfigurations" in request, "has no profiler rules"),
         ("ServerlessJobConfig" in request, "has no serverless customization"),
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
         (launched, "starts scripts without torchrun, mpirun or SMDDP"),
@@ -126,6 +133,7 @@ def run_to_end(request, watch=lambda *_: False, tuning_arn=None, until=math.inf,
     check(request)
     name = request["TrainingJobName"]
     earlier, job = jobs.get(name), new_job(request, tuning_arn)
+    job.debugger = Debugger(request, lambda statuses: judged(job, statuses))
     folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     try:
         jobs[name] = job
@@ -182,6 +190,16 @@ def enter(job, status, message, primary="InProgress", **more):
     steps.append({"Status": status, "StartTime": time, "StatusMessage": message})
     new = {"SecondaryStatus": status, "LastModifiedTime": time, "TrainingJobStatus": primary}
     job.description = job.description | new | more | {"SecondaryStatusTransitions": steps}
+
+
+def judged(job, statuses):
+    """Show the statuses of its Debugger rules, and tell of a change.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-cloudwatch-lambda.html
+    """
+    job.description = job.description | {"DebugRuleEvaluationStatuses": statuses}
+    if job.hosts:
+        emit_state(job)
 
 
 def fail(job, why):
@@ -251,6 +269,7 @@ def work(job, folder, watch, until):
     job.description = job.description | {"TrainingStartTime": job.description["LastModifiedTime"]}
     job.hosts = hosts
     run_hosts(job, watch, until)
+    job.debugger.finish([host.tensors for host in hosts])
     enter(job, "Uploading", "Uploading generated training model")
     stamp = job.description["LastModifiedTime"]
     final = [
@@ -299,7 +318,7 @@ def run_hosts(job, watch, until):
         needle = metric["Name"].replace(":", "-") + ":" if xgboost else ""
         patterns.append((metric["Name"], regex.compile(metric["Regex"]), needle))
     limit = time.monotonic() + job.description["StoppingCondition"]["MaxRuntimeInSeconds"]
-    printed, running, told = queue.Queue(1000), 0, None
+    printed, running, told, judged_at = queue.Queue(1000), 0, None, 0
     try:
         for host in job.hosts:
             if not job.ended:
@@ -309,6 +328,9 @@ def run_hosts(job, watch, until):
             time_now = time.monotonic()
             if time_now >= min(limit, until) and not job.ended:
                 job.ended = "MaxRuntimeExceeded" if limit < until else "Stopped"
+            if not job.ended and time_now >= judged_at + 0.1:
+                job.debugger.look([host.tensors for host in job.hosts])
+                judged_at = time_now
             if job.ended and told is None:
                 told = time_now
                 for host in job.hosts:
