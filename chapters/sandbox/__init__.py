@@ -32,11 +32,11 @@ What differs from AWS:
   whose call is interrupted ends as Stopped, with its log.
 - The hosts of a job, at most eight, are processes of this machine, with its processor and its
   Python: images are names, and instance types, VPC, roles and keys are checked for their form only.
-  There is no spot interruption, retry or profiler rule. What a host has started ends with it, unless
-  it has left its process group and cleared its environment.
+  There is no spot interruption, retry or profiler rule. What a host has started ends with it,
+  unless it has left its process group and cleared its environment.
 - Debugger rules are judged in the process that asks for the job, about ten times a second, from
-  event files that the script writes itself (`debugger`): nothing hooks into a framework. On AWS each
-  rule is a processing job of its own. A rule that never meets its tensors ends as NoIssuesFound.
+  event files that the script writes itself (`debugger`): nothing hooks into a framework. On AWS
+  each rule is a processing job. A rule that never meets its tensors ends as NoIssuesFound.
 - What an image answers (FailureReason, content types, metrics) is read from the containers' source,
   named in `container` and `images`, and goes by the image in the request. AWS's own packages
   (sagemaker_training, sagemaker_inference and so on) are not there to import.
