@@ -59,8 +59,10 @@ What differs from AWS:
 - XGBoost's image trains on text/csv, on one host, without GPU, cross-validation or
   SAGEMAKER_INFERENCE_OUTPUT. Metrics with a threshold, such as error@0.4, stand in its log only. A
   cell that is no number fails the job.
-- An endpoint is one process that answers one caller after the other, within 60 seconds. If it dies,
-  that caller gets a ModelError and the next one a new process.
+- A variant of an endpoint is one process that answers one caller after the other, within 60
+  seconds. If it dies, that caller gets a ModelError and the next one a new process. Variants are
+  chosen by chance in proportion to their weights, the same way on every run; a shadow variant hears
+  a request after it has been answered. What is captured lies in S3 at once, under an hour of 2026.
 - Dates in the answers about jobs and endpoints count seconds from 2026-01-01, one per event: their
   order is real, their distances are not. So there is no TrainingTimeInSeconds and no
   BillableTimeInSeconds. Dates in moto's answers (S3, models, the registry) are of today. Of

@@ -234,6 +234,14 @@ def _record(parsed, model, context, http_response, **_):
         records.remember(model.name, context["request"])
 
 
+def _shadows(parsed, **_):
+    from . import records
+
+    name = parsed.get("EndpointConfigName")
+    made = records.requests.get(("EndpointConfig", name)) or {}  # moto drops these
+    parsed.update(pick(made, "ShadowProductionVariants"))
+
+
 def _settle(parsed, **_):
     if (
         "ResponseMetadata" in parsed
@@ -255,6 +263,7 @@ def start():
     for operation in ("CreateModelPackage", "UpdateModelPackage"):
         BUILTIN_HANDLERS.append((f"after-call.sagemaker.{operation}", _package_event))
     BUILTIN_HANDLERS.append(("after-call.sagemaker", _record))
+    BUILTIN_HANDLERS.append(("after-call.sagemaker.DescribeEndpointConfig", _shadows))
     BUILTIN_HANDLERS.append(("before-parameter-build.events.PutTargets", _check_targets))
     BUILTIN_HANDLERS.append(("after-call", _settle))
     mock_aws(config={"core": {"mock_credentials": False}}).start()

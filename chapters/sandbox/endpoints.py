@@ -1,14 +1,17 @@
 """Endpoints: each loads its model archive in a process of its own and predicts (`images/serve`)."""
 
+import base64
 import io
 import itertools
 import json
+import random
 import secrets
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from multiprocessing.connection import Listener
 from pathlib import Path
 
@@ -130,20 +133,19 @@ class Server:
         self.tell(lines)
 
 
-class Endpoint:
-    """What describe tells, the model server, and the folder that stands for its /opt/ml."""
+class Served:
+    """A variant: its model server, and the folder that stands for its /opt/ml."""
 
-    def __init__(self, name, variant, image, description):  # noqa: D107
-        self.name, self.variant, self.image = name, variant, image
-        self.description, self.lock = description, threading.Lock()
+    def __init__(self, endpoint, variant, image):  # noqa: D107
+        self.endpoint, self.variant, self.image = endpoint, variant, image
+        self.name, self.lock = variant["VariantName"], threading.Lock()
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.ml = Path(self.folder.name).resolve()
         self.server = None
 
     def tell(self, lines):
         """Add lines to the endpoint's log."""
-        stream = f"{self.variant['VariantName']}/i-1"
-        append_log(f"/aws/sagemaker/Endpoints/{self.name}", stream, lines)
+        append_log(f"/aws/sagemaker/Endpoints/{self.endpoint}", f"{self.name}/i-1", lines)
 
     def load(self):
         """Fetch the model and the script and start the server; return whether it loaded.
@@ -216,16 +218,101 @@ class Endpoint:
         self.folder.cleanup()
 
 
-def container_of(config):
-    """Return (variant, container) of an endpoint configuration with one variant.
+class Endpoint:
+    """What describe tells, the variants that answer, and those that only listen."""
+
+    def __init__(self, name, variants, shadows, capture, description):  # noqa: D107
+        self.variants, self.shadows, self.capture = variants, shadows, capture
+        self.description, self.captured = description, {}  # {address: lines}
+        self.random = random.Random(name)  # so that a page's requests go the same way again
+
+    def weight(self, variant):
+        """Return the current weight of a variant."""
+        told = self.description["ProductionVariants"]
+        return {one["VariantName"]: one.get("CurrentWeight", 1) for one in told}[variant.name]
+
+    def choose(self, target):
+        """Return the variant of that name, or one by chance in proportion to the weights."""
+        if target:
+            found = [variant for variant in self.variants if variant.name == target]
+            if not found:
+                raise Refused(f"Variant {target} not found.", "ValidationError")
+            return found[0]
+        weights = [self.weight(variant) for variant in self.variants]
+        if not any(weights):
+            raise Refused("No variant of the endpoint has a weight.", "ValidationError")
+        return self.random.choices(self.variants, weights)[0]
+
+    def ask(self, body, kind, accept, target, known_as):
+        """Return (variant, status, body, content type); shadows hear their share of requests.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
+        """
+        variant = self.choose(target)
+        answer = variant.ask(body, kind, accept)
+        self.keep(variant, body, kind, answer, known_as)
+        for shadow in self.shadows:
+            share = shadow.variant.get("InitialVariantWeight", 1) / self.weight(variant)
+            if self.random.random() < share:
+                heard = shadow.ask(body, kind, accept)
+                self.keep(shadow, body, kind, heard, known_as)
+        return variant, *answer
+
+    def keep(self, variant, body, kind, answer, known_as):
+        """Capture a request and its answer, as DataCaptureConfig asks, if it was answered.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html
+        """
+        status, found, found_kind = answer
+        percent = self.capture.get("InitialSamplingPercentage", 100)
+        if not self.capture.get("EnableCapture") or status not in (200, 204):
+            return
+        if self.random.random() >= percent / 100:
+            return
+        modes = {one["CaptureMode"] for one in self.capture["CaptureOptions"]}
+        headers, data = self.capture.get("CaptureContentTypeHeader", {}), {}
+        for mode, content, header in (("Input", body, kind), ("Output", found, found_kind)):
+            if modes & {mode, "InputAndOutput"}:
+                data[f"endpoint{mode}"] = captured(content, header, mode.upper(), headers)
+        time, event = now(), str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        about = {"eventId": event, "inferenceTime": time.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        if known_as:
+            about["inferenceId"] = known_as
+        line = json.dumps({"captureData": data, "eventMetadata": about, "eventVersion": "0"})
+        place = self.capture["DestinationS3Uri"].rstrip("/")
+        hour = time.strftime("%Y/%m/%d/%H")
+        address = (
+            f"{place}/{self.description['EndpointName']}/{variant.name}/{hour}/00-00-000.jsonl"
+        )
+        self.captured[address] = self.captured.get(address, "") + line + "\n"
+        bucket, key = files.split(address)
+        client("s3").put_object(Bucket=bucket, Key=key, Body=self.captured[address].encode())
+
+    def close(self):
+        """End all model servers."""
+        for variant in [*self.variants, *self.shadows]:
+            variant.close()
+
+
+def captured(content, kind, mode, headers):
+    """Return what a capture file says of a body: as text for CSV and JSON, else as base64."""
+    plain = kind.partition(";")[0]
+    csv, as_json = headers.get("CsvContentTypes", []), headers.get("JsonContentTypes", [])
+    known = dict.fromkeys(["text/csv", *csv], "CSV")
+    known |= dict.fromkeys(["application/json", *as_json], "JSON")
+    encoding = known.get(plain, "BASE64")
+    text = base64.b64encode(content) if encoding == "BASE64" else content
+    found = {"observedContentType": kind, "mode": mode, "encoding": encoding}
+    return found | {"data": text.decode("utf8", "replace")}
+
+
+def container_of(variant):
+    """Return the container of a variant.
 
     Raises NotImplementedError for what the sandbox does not serve.
     """
-    variants, aws = config["ProductionVariants"], client("sagemaker")
-    extra = "DataCaptureConfig AsyncInferenceConfig ExplainerConfig ShadowProductionVariants"
-    if len(variants) != 1 or any(pick(config, extra).values()):
-        raise NotImplementedError("The sandbox serves one variant, without capture or async.")
-    model = aws.describe_model(ModelName=variants[0]["ModelName"])
+    aws = client("sagemaker")
+    model = aws.describe_model(ModelName=variant["ModelName"])
     containers = model.get("Containers") or [model["PrimaryContainer"]]
     if name := containers[0].get("ModelPackageName"):
         package = aws.describe_model_package(ModelPackageName=name)
@@ -242,35 +329,54 @@ def container_of(config):
             "The sandbox serves a script (SAGEMAKER_PROGRAM in the container's Environment) "
             "or the built-in XGBoost."
         )
-    return variants[0], containers[0]
+    return containers[0]
 
 
-def deploy(name, config_name, created=None):
-    """Load the model of a configuration and return an Endpoint, in service or failed.
-
-    After an interrupt, and after NotImplementedError, there is none.
-    """
-    config = client("sagemaker").describe_endpoint_config(EndpointConfigName=config_name)
-    variant, image = container_of(config)
-    served, label = {"VariantName": variant["VariantName"]}, variant["VariantName"]
+def told(variant):
+    """Return what DescribeEndpoint tells of a variant."""
+    found = {"VariantName": variant["VariantName"]}
     for given in ("InstanceCount", "VariantWeight"):
         for kind in ("Current", "Desired"):
             if f"Initial{given}" in variant:
-                member = kind + given.removeprefix("Variant")
-                served[member] = variant[f"Initial{given}"]
+                found[kind + given.removeprefix("Variant")] = variant[f"Initial{given}"]
+    return found
+
+
+def deploy(name, config_name, created=None):
+    """Load the models of a configuration and return an Endpoint, in service or failed.
+
+    After an interrupt, and after NotImplementedError, there is none.
+    """
+    client("sagemaker").describe_endpoint_config(EndpointConfigName=config_name)
+    config = records.requests["EndpointConfig", config_name]
+    if any(pick(config, "AsyncInferenceConfig ExplainerConfig").values()):
+        raise NotImplementedError("The sandbox serves without asynchronous calls or explanations.")
+    production, shadow = config["ProductionVariants"], config.get("ShadowProductionVariants", [])
+    served = [Served(name, one, container_of(one)) for one in [*production, *shadow]]
     description = {
         "EndpointName": name,
         "EndpointArn": arn("endpoint", name),
         "EndpointConfigName": config_name,
-        "ProductionVariants": [served],
+        "ProductionVariants": [told(one) for one in production],
         "EndpointStatus": "InService",
         "CreationTime": created or now(),
         "LastModifiedTime": now(),
     }
-    endpoint, state = Endpoint(name, variant, image, description), "IN_SERVICE"
+    if shadow:
+        description["ShadowProductionVariants"] = [told(one) for one in shadow]
+    capture = config.get("DataCaptureConfig", {})
+    if capture:
+        shown = pick(capture, "EnableCapture DestinationS3Uri KmsKeyId")
+        shown["CurrentSamplingPercentage"] = capture["InitialSamplingPercentage"]
+        shown["CaptureStatus"] = "Started" if capture.get("EnableCapture") else "Stopped"
+        description["DataCaptureConfig"] = {"EnableCapture": False} | shown
+    count = len(production)
+    endpoint = Endpoint(name, served[:count], served[count:], capture, description)
+    state, label = "IN_SERVICE", None
     loaded = False
     try:
-        loaded = endpoint.load()
+        label = next((one.name for one in served if not one.load()), None)
+        loaded = label is None
     finally:
         with uninterrupted():
             if not loaded:
@@ -325,6 +431,25 @@ def update_endpoint(request):
 
 
 @answer
+def update_endpoint_weights_and_capacities(request):
+    """Share the requests in another way; UpdateEndpointWeightsAndCapacities."""
+    endpoint = find_endpoint(request)
+    described = {one["VariantName"]: one for one in endpoint.description["ProductionVariants"]}
+    for wanted in request["DesiredWeightsAndCapacities"]:
+        if wanted["VariantName"] not in described:
+            raise Refused(f"The variant name(s) {wanted['VariantName']} must be present.")
+        if "ServerlessUpdateConfig" in wanted:
+            raise NotImplementedError("The sandbox has no serverless variants.")
+    for wanted in request["DesiredWeightsAndCapacities"]:
+        for part in ("Weight", "InstanceCount"):
+            if f"Desired{part}" in wanted:
+                new = dict.fromkeys((f"Current{part}", f"Desired{part}"), wanted[f"Desired{part}"])
+                described[wanted["VariantName"]].update(new)
+    endpoint.description["LastModifiedTime"] = now()
+    return pick(endpoint.description, "EndpointArn")
+
+
+@answer
 def describe_endpoint(request):
     """DescribeEndpoint."""
     return find_endpoint(request).description
@@ -356,13 +481,15 @@ def invoke_endpoint(request):
     endpoint = endpoints.get(name)
     if not endpoint or endpoint.description["EndpointStatus"] != "InService":
         raise Refused(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
-    known = {"EndpointName", "Body", "ContentType", "Accept"}
+    known = {"EndpointName", "Body", "ContentType", "Accept", "TargetVariant", "InferenceId"}
     if other := sorted(request.keys() - known):
         raise NotImplementedError(f"The sandbox's endpoints have no {', '.join(other)}.")
     body = body.read() if hasattr(body, "read") else body
     body = body.encode() if isinstance(body, str) else bytes(body)
     kind = request.get("ContentType", "application/octet-stream")
-    status, found, kind = endpoint.ask(body, kind, request.get("Accept"))
+    variant, status, found, kind = endpoint.ask(
+        body, kind, request.get("Accept"), request.get("TargetVariant"), request.get("InferenceId")
+    )
     if status not in (200, 204):
         told = found.decode("utf8", "replace")
         side = "client" if 400 <= status < 500 else "server"
@@ -377,5 +504,5 @@ def invoke_endpoint(request):
     return {
         "Body": StreamingBody(io.BytesIO(found), len(found)),
         "ContentType": kind,
-        "InvokedProductionVariant": endpoint.variant["VariantName"],
+        "InvokedProductionVariant": variant.name,
     }

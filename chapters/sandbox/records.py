@@ -90,10 +90,15 @@ def variants_have_models(operation, request):
     """
     if operation != "CreateEndpointConfig":
         return
+    shadows = request.get("ShadowProductionVariants", [])
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
     if len(set(names)) < len(names):
         raise Refused("Production variants must have unique names.")
-    for variant in request["ProductionVariants"]:
+    if shadows and max(len(names), len(shadows)) > 1:
+        raise Refused(
+            "With a shadow variant there is one production variant, and one shadow variant."
+        )
+    for variant in request["ProductionVariants"] + shadows:
         name = variant.get("ModelName")
         if name and not requests.get(("Model", name)):
             raise Refused(f'Could not find model "{arn("model", name)}".')

@@ -1,0 +1,160 @@
+"""Endpoints with several variants, a shadow variant, and captured requests."""
+
+import json
+
+import botocore.exceptions
+import pytest
+from local_aws import IMAGE, Aws, tarball
+
+SAYS = """
+def model_fn(folder):
+    return open(folder + "/word").read()
+def input_fn(body, kind):
+    return body
+def predict_fn(data, model):
+    if data == "fall":
+        raise ValueError(data)
+    return model
+def output_fn(found, accept):
+    return '"' + found + '"'
+"""
+
+
+@pytest.fixture(scope="module")
+def aws():
+    aws = Aws()
+    for word in ("old", "new"):
+        aws.put(f"models/{word}.tar.gz", tarball({"word": word, "code/serve.py": SAYS}))
+        folder = "/opt/ml/model/code"
+        own = {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": folder}
+        data = f"s3://{aws.bucket}/models/{word}.tar.gz"
+        container = {"Image": IMAGE, "ModelDataUrl": data, "Environment": own}
+        aws.sm.create_model(ModelName=word, ExecutionRoleArn=aws.role, PrimaryContainer=container)
+    return aws
+
+
+def variant(word, weight):
+    return {
+        "VariantName": word,
+        "ModelName": word,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": weight,
+    }
+
+
+def serve(aws, name, *variants, **more):
+    aws.sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[*variants], **more)
+    aws.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def asked(aws, name, count=1, body="1,2", **more):
+    """Return what answered each of so many requests."""
+    found = []
+    for _ in range(count):
+        answer = aws.runtime.invoke_endpoint(
+            EndpointName=name, Body=body, ContentType="text/csv", Accept="application/json", **more
+        )
+        word = json.loads(answer["Body"].read())
+        assert word == answer["InvokedProductionVariant"]
+        found.append(word)
+    return found
+
+
+def captured(aws, prefix):
+    """Return the captured records of a variant, dicts."""
+    listed = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix=prefix).get("Contents", [])
+    bodies = [aws.s3.get_object(Bucket=aws.bucket, Key=o["Key"])["Body"].read() for o in listed]
+    return [json.loads(line) for body in bodies for line in body.splitlines()]
+
+
+def test_weights_share_the_requests(aws):
+    serve(aws, "shared", variant("old", 9), variant("new", 1))
+    first = asked(aws, "shared", 100)
+    assert 2 <= first.count("new") <= 25
+    assert asked(aws, "shared", 5, TargetVariant="new") == ["new"] * 5
+    weights = [{"VariantName": word, "DesiredWeight": w} for word, w in (("old", 0), ("new", 1))]
+    aws.sm.update_endpoint_weights_and_capacities(
+        EndpointName="shared", DesiredWeightsAndCapacities=weights
+    )
+    assert asked(aws, "shared", 20) == ["new"] * 20
+    told = aws.sm.describe_endpoint(EndpointName="shared")["ProductionVariants"]
+    assert [(one["VariantName"], one["CurrentWeight"]) for one in told] == [("old", 0), ("new", 1)]
+    with pytest.raises(botocore.exceptions.ClientError, match="Variant third not found"):
+        asked(aws, "shared", TargetVariant="third")
+    with pytest.raises(botocore.exceptions.ClientError, match="third must be present"):
+        aws.sm.update_endpoint_weights_and_capacities(
+            EndpointName="shared",
+            DesiredWeightsAndCapacities=[{"VariantName": "third", "DesiredWeight": 1}],
+        )
+    aws.sm.delete_endpoint(EndpointName="shared")
+    serve(aws, "shared-again", variant("old", 9), variant("new", 1))
+    aws.sm.delete_endpoint(EndpointName="shared-again")
+
+
+def test_a_shadow_hears_and_does_not_answer(aws):
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{aws.bucket}/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    }
+    shadow = [variant("new", 0.5)]
+    serve(
+        aws, "real", variant("old", 1), ShadowProductionVariants=shadow, DataCaptureConfig=capture
+    )
+    config = aws.sm.describe_endpoint_config(EndpointConfigName="real")
+    assert config["ShadowProductionVariants"] == shadow
+    told = aws.sm.describe_endpoint(EndpointName="real")
+    assert told["ShadowProductionVariants"][0]["VariantName"] == "new"
+    assert told["DataCaptureConfig"]["CaptureStatus"] == "Started"
+    assert asked(aws, "real", 60, InferenceId="case-7") == ["old"] * 60
+    production, mirrored = captured(aws, "capture/real/old/"), captured(aws, "capture/real/new/")
+    assert len(production) == 60 and 15 <= len(mirrored) <= 45
+    one = mirrored[0]
+    assert one["captureData"]["endpointInput"] == {
+        "observedContentType": "text/csv",
+        "mode": "INPUT",
+        "encoding": "CSV",
+        "data": "1,2",
+    }
+    assert one["captureData"]["endpointOutput"]["data"] == '"new"'
+    assert one["eventMetadata"]["inferenceId"] == "case-7"
+    with pytest.raises(aws.runtime.exceptions.ModelError):
+        asked(aws, "real", body="fall")
+    assert len(captured(aws, "capture/real/old/")) == 60
+    aws.sm.delete_endpoint(EndpointName="real")
+
+
+def test_a_sample_of_the_input_alone(aws):
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 50,
+        "DestinationS3Uri": f"s3://{aws.bucket}/sample/",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    serve(aws, "sampled", variant("old", 1), DataCaptureConfig=capture)
+    asked(aws, "sampled", 60)
+    found = captured(aws, "sample/sampled/old/")
+    assert 15 <= len(found) <= 45
+    assert all(one["captureData"].keys() == {"endpointInput"} for one in found)
+    aws.sm.delete_endpoint(EndpointName="sampled")
+
+
+def test_another_type_is_captured_as_base64(aws):
+    from sandbox.endpoints import captured as line
+
+    assert line(b"\x00\x01", "application/x-npy", "INPUT", {})["data"] == "AAE="
+    given = {"CsvContentTypes": ["text/x"]}
+    assert line(b"a", "text/x; charset=utf-8", "INPUT", given)["encoding"] == "CSV"
+
+
+def test_shadows_stand_beside_one_variant(aws):
+    with pytest.raises(botocore.exceptions.ClientError, match="there is one production variant"):
+        serve(
+            aws,
+            "crowd",
+            variant("old", 1),
+            variant("new", 1),
+            ShadowProductionVariants=[variant("new", 1) | {"VariantName": "third"}],
+        )
