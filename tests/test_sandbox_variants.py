@@ -16,7 +16,7 @@ def predict_fn(data, model):
         raise ValueError(data)
     return model
 def output_fn(found, accept):
-    return '"' + found + '"'
+    return '"' + found + '"', accept
 """
 
 
