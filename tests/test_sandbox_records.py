@@ -2,7 +2,10 @@
 tags.
 """
 
+import json
+
 import boto3
+import botocore.exceptions
 import pytest
 from local_aws import IMAGE, XGBOOST, Aws, alpha, at, refused, tarball
 
@@ -183,3 +186,56 @@ def test_endpoints_are_listed_newest_first(aws):
     assert [one["EndpointName"] for one in found] == ["listed-b", "listed-a"]
     for letter in "ab":
         aws.sm.delete_endpoint(EndpointName=f"listed-{letter}")
+
+
+def test_lineage_tells_what_came_from_what(aws):
+    sm, source = aws.sm, {"SourceUri": f"s3://{aws.bucket}/data/train"}
+    data = sm.create_artifact(ArtifactName="data", Source=source, ArtifactType="DataSet")
+    again = sm.create_artifact(ArtifactName="data", Source=source, ArtifactType="DataSet")
+    assert data["ArtifactArn"] == again["ArtifactArn"]
+    uri = {"SourceUri": f"s3://{aws.bucket}/models/one.tar.gz"}
+    model = sm.create_artifact(ArtifactName="one", Source=uri, ArtifactType="Model")
+    job = {"SourceUri": "arn:aws:sagemaker:us-east-1:123456789012:training-job/one"}
+    action = sm.create_action(ActionName="fit", Source=job, ActionType="Training")["ActionArn"]
+    context = sm.create_context(ContextName="live", Source=uri, ContextType="Endpoint")
+    chain = [data["ArtifactArn"], action, model["ArtifactArn"], context["ContextArn"]]
+    for source, destination, kind in zip(
+        chain, chain[1:], ["ContributedTo", "Produced", "AssociatedWith"], strict=False
+    ):
+        sm.add_association(SourceArn=source, DestinationArn=destination, AssociationType=kind)
+    [made] = sm.list_associations(SourceArn=action)["AssociationSummaries"]
+    assert (made["AssociationType"], made["DestinationType"]) == ("Produced", "Model")
+    back = sm.query_lineage(StartArns=chain[-1:], Direction="Ascendants")
+    assert {one["Arn"] for one in back["Vertices"]} == set(chain) and len(back["Edges"]) == 3
+    ahead = sm.query_lineage(StartArns=chain[-1:], Direction="Descendants", IncludeEdges=False)
+    assert [one["Arn"] for one in ahead["Vertices"]] == chain[-1:] and "Edges" not in ahead
+    near = sm.query_lineage(StartArns=[action], MaxDepth=1, Filters={"Types": ["DataSet"]})
+    assert [one["Arn"] for one in near["Vertices"]] == chain[:1]
+    assert sm.describe_context(ContextName="live")["ContextType"] == "Endpoint"
+    sm.delete_association(SourceArn=chain[0], DestinationArn=action)
+    assert sm.list_associations(DestinationArn=action)["AssociationSummaries"] == []
+    with pytest.raises(sm.exceptions.ResourceNotFound):
+        sm.add_association(SourceArn=chain[0], DestinationArn=chain[0] + "0")
+    with pytest.raises(sm.exceptions.ResourceInUse):
+        sm.create_action(ActionName="fit", Source=uri, ActionType="Training")
+    with pytest.raises(NotImplementedError, match="lineage has no SortBy"):
+        sm.list_associations(SortBy="SourceArn")
+
+
+def test_a_group_keeps_its_policy(aws):
+    sm = aws.sm
+    sm.create_model_package_group(ModelPackageGroupName="lent")
+    who = {"AWS": "arn:aws:iam::210987654321:root"}
+    allow = {"Effect": "Allow", "Principal": who, "Action": "sagemaker:DescribeModelPackage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    group = {"ModelPackageGroupName": "lent"}
+    for wrong in ("{", "{}", json.dumps({"Statement": [{"Effect": "Allow"}]})):
+        with pytest.raises(botocore.exceptions.ClientError, match="policy is not valid"):
+            sm.put_model_package_group_policy(**group, ResourcePolicy=wrong)
+    with pytest.raises(botocore.exceptions.ClientError, match="Cannot find resource policy"):
+        sm.get_model_package_group_policy(**group)
+    sm.put_model_package_group_policy(**group, ResourcePolicy=policy)
+    assert sm.get_model_package_group_policy(**group)["ResourcePolicy"] == policy
+    sm.delete_model_package_group_policy(**group)
+    with pytest.raises(botocore.exceptions.ClientError, match="Could not find model package"):
+        sm.put_model_package_group_policy(ModelPackageGroupName="none", ResourcePolicy=policy)

@@ -79,8 +79,8 @@ What differs from AWS:
 - A warm pool has a status, found by the documented rule, and no instance.
 - AutoML jobs (CreateAutoMLJobV2) are checked and then refused: nothing here chooses pipelines.
 - EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models,
-  the registry, model cards and experiments are records that are stored and given back: nothing
-  stands behind them.
+  the registry, its policies, model cards, lineage and experiments are records that are stored and
+  given back: nothing stands behind them.
 """
 
 import os
@@ -91,7 +91,8 @@ if guard.may_reach_aws():
     role, bucket = os.environ["SAGEMAKER_ROLE"], os.environ["SAGEMAKER_BUCKET"]
 else:
     guard.close()
-    from . import api, endpoints, jobs, records, tuning  # noqa: F401 (each registers its answers)
+    # each registers its answers
+    from . import api, endpoints, jobs, lineage, records, tuning  # noqa: F401
 
     role, bucket = api.start()
 

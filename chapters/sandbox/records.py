@@ -3,6 +3,8 @@
 moto keeps models, configurations and the registry; here a request is checked before it stores it.
 """
 
+import json
+
 from . import files
 from .api import Refused, answer, arn, before, client
 
@@ -29,6 +31,7 @@ BELONGS = {
 OURS = ("training-job", "hyper-parameter-tuning-job", "endpoint")
 
 requests = {}  # (noun, name): the request that made it
+policies = {}  # name of a model package group: its resource policy, JSON
 tags = {}  # ARN of a job or endpoint: {key: value}
 
 
@@ -116,6 +119,45 @@ def parents_exist(operation, request):
         if name and not requests.get((noun, name)):
             kind, words = NAMED[noun]
             raise Refused(f'Could not find {words} "{arn(kind, name)}".', code)
+
+
+def group_of(request):
+    """Return the name of a model package group that exists, or refuse."""
+    name = request["ModelPackageGroupName"]
+    if not requests.get(("ModelPackageGroup", name)):
+        raise Refused(f'Could not find model package group "{arn("model-package-group", name)}".')
+    return name
+
+
+@answer
+def put_model_package_group_policy(request):
+    """Store a resource policy, JSON; PutModelPackageGroupPolicy. Nobody is held to it here."""
+    name = group_of(request)
+    try:
+        statements = json.loads(request["ResourcePolicy"])["Statement"]
+        complete = statements and all({"Effect", "Action", "Principal"} <= {*s} for s in statements)
+    except (ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise Refused("The resource policy is not valid.")
+    policies[name] = request["ResourcePolicy"]
+    return {"ModelPackageGroupArn": arn("model-package-group", name)}
+
+
+@answer
+def get_model_package_group_policy(request):
+    """GetModelPackageGroupPolicy."""
+    name = group_of(request)
+    if name not in policies:
+        raise Refused(f"Cannot find resource policy for {arn('model-package-group', name)}.")
+    return {"ResourcePolicy": policies[name]}
+
+
+@answer
+def delete_model_package_group_policy(request):
+    """DeleteModelPackageGroupPolicy."""
+    policies.pop(group_of(request), None)
+    return {}
 
 
 def tagged(request):
