@@ -12,7 +12,8 @@ enumerations, patterns and bounds, against documented rules that the model does 
 search, endpoints load the model and predict. What the sandbox cannot do for real raises
 `NotImplementedError`.
 
-`role` is the ARN of an execution role, `bucket` the name of an empty S3 bucket.
+`role` is the ARN of an execution role, `bucket` the name of an empty S3 bucket; `lose_host` takes a
+job's machines away (`jobs.lose_host`).
 
 **The guard.** Credentials found in the environment or in files are put aside. A request of botocore
 that moto does not answer is refused, and this process looks up and connects to no host of AWS
@@ -32,8 +33,11 @@ What differs from AWS:
   whose call is interrupted ends as Stopped, with its log.
 - The hosts of a job, at most eight, are processes of this machine, with its processor and its
   Python: images are names, and instance types, VPC, roles and keys are checked for their form only.
-  There is no spot interruption, retry or profiler rule. What a host has started ends with it,
-  unless it has left its process group and cleared its environment.
+  There is no profiler rule. What a host has started ends with it, unless it has left its process
+  group and cleared its environment.
+- No host is lost by itself: `lose_host(job_name, when)` takes it away when the job prints a line of
+  that kind, by killing it without a warning. A spot job goes on at once; on AWS it waits for an
+  instance.
 - Debugger rules are judged in the process that asks for the job, about ten times a second, from
   event files that the script writes itself (`debugger`): nothing hooks into a framework. On AWS
   each rule is a processing job. A rule that never meets its tensors ends as NoIssuesFound.
@@ -53,9 +57,9 @@ What differs from AWS:
   in model and output, and the newest among checkpoints.
 - The paths below /opt/ml lie in a temporary folder: the sandbox rewrites "/opt/ml" in
   hyperparameters, environment and the text of the scripts, so folders that a request names
-  elsewhere raise NotImplementedError. Checkpoints and logs are stored when the job ends, not while
-  it runs. A log has the script's lines only, at most 10,000 from its beginning and as many from its
-  end.
+  elsewhere raise NotImplementedError. Checkpoints are stored ten times a second while the job
+  runs, logs when it ends. A log has the script's lines only, at most 10,000 from its beginning and
+  as many from its end.
 - XGBoost's image trains on text/csv, on one host, without GPU, cross-validation or
   SAGEMAKER_INFERENCE_OUTPUT. Metrics with a threshold, such as error@0.4, stand in its log only. A
   cell that is no number fails the job.
@@ -76,7 +80,9 @@ What differs from AWS:
   logarithmic when MaxValue is at least 1000 times a positive MinValue. Tuned values have six
   digits. Without RandomSeed the seed is 0.
 - A job that early stopping ends keeps no model; on AWS it may save one within 120 seconds.
-- A warm pool has a status, found by the documented rule, and no instance.
+- A warm pool has a status, found by the documented rule, and its persistent cache
+  (`/opt/ml/sagemaker/warmpoolcache`). No instance waits, and no time ends it; UpdateTrainingJob
+  does.
 - AutoML jobs (CreateAutoMLJobV2) are checked and then refused: nothing here chooses pipelines.
 - EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models,
   the registry, its policies, model cards, lineage and experiments are records that are stored and
@@ -89,11 +95,17 @@ from . import guard
 
 if guard.may_reach_aws():
     role, bucket = os.environ["SAGEMAKER_ROLE"], os.environ["SAGEMAKER_BUCKET"]
+
+    def lose_host(job_name, when, times=1):
+        """Raise NotImplementedError: nobody can take an instance of AWS away."""
+        raise NotImplementedError("AWS takes instances back by itself, not on request.")
+
 else:
     guard.close()
     # each registers its answers
     from . import api, endpoints, jobs, lineage, records, tuning  # noqa: F401
 
+    lose_host = jobs.lose_host
     role, bucket = api.start()
 
-__all__ = ["bucket", "role"]
+__all__ = ["bucket", "lose_host", "role"]

@@ -13,7 +13,7 @@ import posixpath
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -34,6 +34,7 @@ TOOLKIT = """
     _tuning_objective_metric sagemaker_s3_output
 """.split()
 TENSORS = "/opt/ml/output/tensors"
+CACHE = "sagemaker/warmpoolcache"
 # member of the request: its S3 location, its default folder, what SageMaker appends
 SYNCED = {
     "CheckpointConfig": ("S3Uri", "/opt/ml/checkpoints", ""),
@@ -63,9 +64,11 @@ class Host:
     command: list
     environment: dict
     synced: list  # (folder, URI) to store
+    checkpoints: list  # those of synced that are stored while the job runs
     tensors: Path  # where Debugger reads
     log: object  # what the script printed, a processes.Log
     process: Process | None = None
+    stored: dict = field(default_factory=dict)  # checkpoints in S3, as files.upload_changed has it
 
     def start(self, hear):
         """Start the script. Raises OSError or ValueError if it cannot."""
@@ -188,9 +191,9 @@ def prepare(request, host, hosts, ml, port, log):
     Raises NotImplementedError for a script that needs what the sandbox lacks, and for data or code
     that cannot be read whatever the library that reads them raises.
     """
-    for folder in ("code", "model", "input/config", "input/data", "output/data"):
+    for folder in ("code", "model", "input/config", "input/data", "output/data", CACHE):
         (ml / folder).mkdir(parents=True)
-    name, synced, channels = request["TrainingJobName"], [], {}
+    name, synced, checkpoints, channels = request["TrainingJobName"], [], [], {}
     for member in SYNCED.keys() & request.keys():
         location, default, suffix = SYNCED[member]
         folder = ml / local_folder(request[member].get("LocalPath", default))
@@ -199,6 +202,7 @@ def prepare(request, host, hosts, ml, port, log):
         synced.append((folder, uri))
         if member == "CheckpointConfig":
             files.download(uri + "/", folder)
+            checkpoints.append((folder, uri))
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input/data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -229,7 +233,7 @@ def prepare(request, host, hosts, ml, port, log):
     script = program or str(IMAGES / "xgboost_image.py")
     command = [sys.executable, script, *variables["user_args"]]
     tensors = ml / local_folder(request.get("DebugHookConfig", {}).get("LocalPath", TENSORS))
-    return Host(host, ml, command, environment, synced, tensors, log)
+    return Host(host, ml, command, environment, synced, checkpoints, tensors, log)
 
 
 def config_files(request, hosts, host, hyperparameters):

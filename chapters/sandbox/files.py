@@ -87,6 +87,23 @@ def upload(pairs):
             client("s3").put_object(Bucket=bucket, Key=key, Body=file)
 
 
+def upload_changed(folder, uri, stored):
+    """Copy the files of a folder to an S3 prefix that `stored` does not hold as they are now.
+
+    `stored`, {path: (time, size)}, is brought up to date.
+    """
+    bucket, prefix = split(uri.rstrip("/"))
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            status = path.stat()
+            state = status.st_mtime_ns, status.st_size
+            if stored.get(path) != state:
+                key = f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
+                with path.open("rb") as file:
+                    client("s3").put_object(Bucket=bucket, Key=key, Body=file)
+                stored[path] = state
+
+
 def upload_archive(folders, uri):
     """Store folders as one tar.gz file, without dates, so that the same files give the same bytes.
 

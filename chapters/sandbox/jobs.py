@@ -4,8 +4,11 @@ Source for one archive of all hosts:
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
 
+import contextlib
+import itertools
 import math
 import queue
+import shutil
 import socket
 import tempfile
 import time
@@ -33,7 +36,11 @@ LAUNCHERS = (
     "sagemaker_parameter_server_enabled",
 )
 
+RESTARTED = ("Restarting", "Restarting the training job")
+
 jobs = {}  # name: Job
+awaited = {}  # name of a job: expressions at which it loses its hosts, in order
+caches = tempfile.TemporaryDirectory(prefix="warm-pools-", ignore_cleanup_errors=True)
 
 
 @dataclass
@@ -49,6 +56,9 @@ class Job:
     ended: str = ""  # the secondary status with which it was told to end
     hopeless: bool = False  # early stopping told it so
     debugger: Debugger | None = None
+    lost: bool = False  # its hosts were taken away
+    cache: Path | None = None  # what its warm pool keeps
+    limit: float = math.inf  # when MaxRuntimeInSeconds is over, in time.monotonic's seconds
 
     @property
     def status(self):
@@ -153,6 +163,7 @@ def run_to_end(request, watch=lambda *_: False, tuning_arn=None, until=math.inf,
     finally:
         with processes.uninterrupted():
             kill(job.hosts)
+            leave_warm_pool(job)
             if jobs.get(name) is job:
                 conclude(job)
             folder.cleanup()
@@ -202,6 +213,17 @@ def judged(job, statuses):
         emit_state(job)
 
 
+def lose_host(job_name, when, times=1):
+    """Take the hosts of a job away, as AWS takes back spot instances and loses machines.
+
+    The next `times` times that the job of that name prints a line in which the regular expression
+    `when` is found, its processes are killed. A job with EnableManagedSpotTraining is interrupted
+    and begins again with its checkpoints; another one has an InternalServerError and begins again
+    as often as its RetryStrategy says.
+    """
+    awaited[job_name] = [regex.compile(when)] * times
+
+
 def fail(job, why):
     """End a job as failed; FailureReason holds 1024 characters."""
     enter(job, "Failed", "Training job failed", "Failed", FailureReason=why[:1024])
@@ -245,31 +267,52 @@ def take_warm_pool(job):
         if other.description.get("WarmPoolStatus") == free and needs(other) == needs(job):
             taken = {"Status": "Reused", "ReusedByJob": job.request["TrainingJobName"]}
             other.description = other.description | {"WarmPoolStatus": taken}
+            job.cache, other.cache = other.cache, None
+            job.description = job.description | {"WarmPoolStatus": {"Status": "InUse"}}
             break
-    if job.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"):
-        job.description = job.description | {"WarmPoolStatus": free}
+
+
+def leave_warm_pool(job):
+    """Keep or drop the pool of a job that has ended, and what lies in its persistent cache.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
+    """
+    kept = job.description.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
+    if kept and job.hosts and not job.lost:
+        status = {"Status": "Available"}
+    elif "WarmPoolStatus" in job.description:
+        status = {"Status": "Terminated"}
+    else:
+        status = None
+    if status:
+        job.description = job.description | {"WarmPoolStatus": status}
+    if job.cache and status != {"Status": "Available"}:
+        shutil.rmtree(job.cache, ignore_errors=True)
+        job.cache = None
 
 
 def work(job, folder, watch, until):
-    """Fill /opt/ml of every host, run the script there, store what it leaves, and set the status.
+    """Run the script of a job, again where its hosts are lost, and store what it leaves.
 
-    In `folder` each host gets a folder that stands for its /opt/ml.
+    In `folder` each host of each attempt gets a folder that stands for its /opt/ml.
     """
-    enter(job, "Downloading", "Downloading input data")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    names = list(job.logs)
-    hosts = [
-        container.prepare(job.request, name, names, folder / name, port, job.logs[name])
-        for name in names
-    ]
-    message = "Training image download completed. Training in progress."
-    enter(job, "Training", message)
-    job.description = job.description | {"TrainingStartTime": job.description["LastModifiedTime"]}
-    job.hosts = hosts
-    run_hosts(job, watch, until)
-    job.debugger.finish([host.tensors for host in hosts])
+    job.limit = time.monotonic() + job.description["StoppingCondition"]["MaxRuntimeInSeconds"]
+    spot = job.request.get("EnableManagedSpotTraining")
+    retries = job.request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+    for attempt in itertools.count():
+        attend(job, folder / str(attempt), watch, until)
+        if not job.lost or job.ended or not (spot or attempt < retries):
+            break
+        job.lost, job.hosts = False, []
+        if spot:
+            enter(job, "Interrupted", "Training job interrupted")
+            emit_state(job)
+        enter(job, *(("Starting", "Preparing the instances for training") if spot else RESTARTED))
+        emit_state(job)
+    job.debugger.finish([host.tensors for host in job.hosts])
+    if job.lost and not job.ended:
+        fail(job, "InternalServerError: We encountered an internal error. Please try again.")
+        return
     enter(job, "Uploading", "Uploading generated training model")
     stamp = job.description["LastModifiedTime"]
     final = [
@@ -290,6 +333,42 @@ def work(job, folder, watch, until):
     else:
         done = "Training job completed"
         enter(job, "Completed", done, "Completed", ModelArtifacts=artifacts)
+
+
+def attend(job, folder, watch, until):
+    """Fill /opt/ml of every host and run the script there, to its end or the loss of its hosts."""
+    enter(job, "Downloading", "Downloading input data")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = list(job.logs)
+    hosts = [
+        container.prepare(job.request, name, names, folder / name, port, job.logs[name])
+        for name in names
+    ]
+    for host in hosts:
+        if job.cache and (job.cache / host.name).is_dir():
+            shutil.copytree(job.cache / host.name, host.ml / container.CACHE, dirs_exist_ok=True)
+    message = "Training image download completed. Training in progress."
+    enter(job, "Training", message)
+    first = {"TrainingStartTime": job.description["LastModifiedTime"]}
+    job.description = first | job.description
+    job.hosts = hosts
+    run_hosts(job, watch, until)
+    if job.lost:
+        sync(job)
+    if job.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"):
+        job.cache = job.cache or Path(tempfile.mkdtemp(prefix="warm-pool-", dir=caches.name))
+        for host in hosts:
+            shutil.copytree(host.ml / container.CACHE, job.cache / host.name, dirs_exist_ok=True)
+
+
+def sync(job):
+    """Store the checkpoints that have changed since the last time."""
+    for host in job.hosts:
+        for folder, uri in host.checkpoints:
+            with contextlib.suppress(OSError):  # of files that are being written on Windows
+                files.upload_changed(folder, uri, host.stored)
 
 
 def store(job):
@@ -317,8 +396,8 @@ def run_hosts(job, watch, until):
     for metric in job.description["AlgorithmSpecification"]["MetricDefinitions"]:
         needle = metric["Name"].replace(":", "-") + ":" if xgboost else ""
         patterns.append((metric["Name"], regex.compile(metric["Regex"]), needle))
-    limit = time.monotonic() + job.description["StoppingCondition"]["MaxRuntimeInSeconds"]
-    printed, running, told, judged_at = queue.Queue(1000), 0, None, 0
+    limit, awaiting = job.limit, awaited.get(job.request["TrainingJobName"], [])
+    printed, running, told, seen_at = queue.Queue(1000), 0, None, 0
     try:
         for host in job.hosts:
             if not job.ended:
@@ -328,9 +407,10 @@ def run_hosts(job, watch, until):
             time_now = time.monotonic()
             if time_now >= min(limit, until) and not job.ended:
                 job.ended = "MaxRuntimeExceeded" if limit < until else "Stopped"
-            if not job.ended and time_now >= judged_at + 0.1:
+            if not job.ended and time_now >= seen_at + 0.1:
                 job.debugger.look([host.tensors for host in job.hosts])
-                judged_at = time_now
+                sync(job)
+                seen_at = time_now
             if job.ended and told is None:
                 told = time_now
                 for host in job.hosts:
@@ -344,11 +424,15 @@ def run_hosts(job, watch, until):
                 continue
             if line is None:
                 running -= 1
-                if host.process.returncode and not (job.ended or job.failed):
+                if host.process.returncode and not (job.ended or job.failed or job.lost):
                     job.failed = host
                     kill(job.hosts)
-            elif not job.hopeless:  # how much comes after the order to stop is chance
+            elif not (job.hopeless or job.lost):  # how much comes after the end is chance
                 shown = keep(host, line, xgboost)
+                if awaiting and awaiting[0].search(shown):
+                    awaiting.pop(0)
+                    job.lost = True
+                    kill(job.hosts)
                 for name, pattern, needle in patterns:
                     for value in values_in(shown, pattern) if needle in shown else ():
                         job.metrics.setdefault(name, []).append(value)
@@ -364,7 +448,7 @@ def run_hosts(job, watch, until):
                 break
             if line is None:
                 running -= 1
-            elif not job.hopeless:
+            elif not (job.hopeless or job.lost):
                 keep(host, line, xgboost)
 
 
@@ -418,6 +502,20 @@ def stop_training_job(request):
         raise Refused(f"The request was rejected: the training job is in status {job.status}.")
     job.ended = job.ended or "Stopped"
     return {}
+
+
+@answer
+def update_training_job(request):
+    """Keep a warm pool for another time, or for none; UpdateTrainingJob."""
+    job = find_job(request)
+    if other := sorted(request.keys() - {"TrainingJobName", "ResourceConfig"}):
+        raise NotImplementedError(f"The sandbox's UpdateTrainingJob has no {', '.join(other)}.")
+    given = pick(request.get("ResourceConfig", {}), "KeepAlivePeriodInSeconds")
+    resources = job.description.get("ResourceConfig", {}) | given
+    job.description = job.description | {"ResourceConfig": resources}
+    if job.description.get("WarmPoolStatus") == {"Status": "Available"}:
+        leave_warm_pool(job)
+    return pick(job.description, "TrainingJobArn")
 
 
 @answer
