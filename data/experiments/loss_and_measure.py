@@ -28,10 +28,10 @@ Holds, as "absolute loss withstands wrong features": with a spoiled feature, the
 of absolute loss lie less than 2 % above those of absolute loss on the rows as they are, on both
 tables.
 
-Came out: "each measure prefers its own loss" and "absolute loss withstands wrong targets" hold.
-"no winner among the patients" does not: squared loss has the lower RMSE, by 0.91, and the lower MAE,
-by 0.68. "absolute loss withstands wrong features" does not: on the patients its RMSE rises by 0.042
-and its MAE by 0.032 of what they were, on the payments by 0.003 and 0.009.
+Came out: not "no winner among the patients": squared loss has the lower RMSE, by 0.91, and the
+lower MAE, by 0.68. Nor "absolute loss withstands wrong features": on the patients its RMSE rises
+by 0.042 and its MAE by 0.032 of what they were, on the payments by 0.003 and 0.009. The other two
+hold.
 """
 
 import numpy as np
