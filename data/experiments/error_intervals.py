@@ -8,7 +8,8 @@ large. The true RMSE or MAE is that of the whole stock. From the stock, n errors
 replacement, as a test set would be, and from these a 95 % bootstrap interval is made with 999
 resamples: the 2.5 % and 97.5 % quantiles of the resampled values (percentile), or the quantiles
 that BCa corrects for bias and skew. `rmse`, `mae` (percentile) and `rmse_bca` are the shares of 200
-such test sets whose interval holds the true value.
+such test sets whose interval holds the true value, `too_low` that of test sets whose percentile
+interval of RMSE lies below it.
 
 Seeds: 0 to 9, for the draws and the resamples.
 
@@ -25,6 +26,9 @@ interval is higher for MAE than for RMSE at every n, by more than two standard e
 
 Holds, as "BCa repairs it": for the payments and n = 100, the mean coverage of the BCa interval of
 RMSE is 0.92 or more.
+
+Noted after the run: `too_low` was added when the first table showed how often the interval of RMSE
+misses; nothing else changed.
 
 Came out: not "BCa repairs it"; the others hold. With 100 test rows, the interval of RMSE covers the
 truth in 0.933 of the test sets of patients and in 0.462 of those of payments (BCa: 0.553), that of
@@ -47,7 +51,7 @@ CASES = [
     for seed in range(10)
 ]
 DEPENDS = ["transactions.csv"]
-TOLERANCE = {"rmse": 0.011, "mae": 0.011, "rmse_bca": 0.011}
+TOLERANCE = {"rmse": 0.011, "mae": 0.011, "rmse_bca": 0.011, "too_low": 0.011}
 DRAWS, RESAMPLES = 200, 999
 STOCK = {}
 
@@ -90,13 +94,14 @@ def run(case):
     """Draw test sets and count the intervals that hold the true value."""
     rng, errors, n = np.random.default_rng(case["seed"]), stock(case["errors"]), case["n"]
     true_rmse, true_mae = np.sqrt(np.mean(errors**2)), np.mean(np.abs(errors))
-    held = {"rmse": 0, "mae": 0, "rmse_bca": 0}
+    held = {"rmse": 0, "mae": 0, "rmse_bca": 0, "too_low": 0}
     for _ in range(DRAWS):
         drawn = rng.choice(errors, n)
         rows = rng.integers(0, n, (RESAMPLES, n))
         again = np.sqrt((drawn**2)[rows].mean(axis=1))
         low, high = np.quantile(again, [0.025, 0.975])
         held["rmse"] += low <= true_rmse <= high
+        held["too_low"] += high < true_rmse
         low, high = np.quantile(np.abs(drawn)[rows].mean(axis=1), [0.025, 0.975])
         held["mae"] += low <= true_mae <= high
         squares = drawn**2
@@ -109,7 +114,7 @@ def run(case):
 def verdicts(table):
     """Return which rules hold for a table, and the figures that decide."""
     groups = table.groupby(["errors", "n"])
-    mean = groups[["rmse", "mae", "rmse_bca"]].mean()
+    mean = groups[["rmse", "mae", "rmse_bca", "too_low"]].mean()
     figures = {
         f"{errors}, n = {n}, {column}": mean.loc[errors, n][column]
         for errors, n in mean.index
