@@ -15,7 +15,9 @@ matrix than in the first, by more than twice the standard error of the differenc
 Holds, as "most matrices name no pair": in fewer than half of the seeds, the noted cell is
 significant at 0.05 after a Bonferroni correction for 90 cells.
 
-Came out: TODO
+Came out: both hold. The noted cell holds 2.82 errors on average in the first matrix and 1.80 in the
+second, the standard error of the difference is 0.25, and 2 of the 40 noted cells are significant.
+In 14 seeds the noted cell is 8 read as 1.
 """
 
 import numpy as np
@@ -78,6 +80,7 @@ def verdicts(table):
         "mean count, second": table["second"].mean(),
         "standard error of the difference": difference.sem(),
         "significant": significant,
+        "8 read as 1": int(((table.true == 8) & (table.predicted == 1)).sum()),
     }
     shrinks = difference.mean() > 2 * difference.sem()
     return {
