@@ -15,7 +15,7 @@ matrix than in the first, by more than twice the standard error of the differenc
 Holds, as "most matrices name no pair": in fewer than half of the seeds, the noted cell is
 significant at 0.05 after a Bonferroni correction for 90 cells.
 
-Came out: both hold. The noted cell holds 2.82 errors on average in the first matrix and 1.80 in the
+Came out: both hold. The noted cell holds 2.83 errors on average in the first matrix and 1.80 in the
 second, the standard error of the difference is 0.25, and 2 of the 40 noted cells are significant.
 In 14 seeds the noted cell is 8 read as 1.
 """
