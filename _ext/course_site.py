@@ -20,6 +20,8 @@ from pathlib import Path
 import yaml
 from course_files import course_files
 from docutils import nodes
+from fontTools import subset
+from fontTools.ttLib import TTFont
 from sphinx.transforms import SphinxTransform
 
 # the line of facts of a chapter
@@ -312,6 +314,11 @@ def repair_page(html):
         html = re.sub(
             r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>', "", html
         )
+    if " sd-" not in html and '"sd-' not in html:  # the cards of the landing page
+        html = re.sub(
+            r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*></script>", "", html
+        )
+    html = html.replace(".woff2", ".woff")  # what subset_fonts writes
     # Sphinx loads MathJax, 1.2 MB, also where only a page further down the contents has a formula
     if 'class="math ' not in html:
         html = re.sub(
@@ -371,6 +378,26 @@ def drop_icons(css, pages):
     )
 
 
+def subset_fonts(css, folder):
+    """Write the icon fonts in a folder anew, with the icons that the CSS names only (WOFF, for
+    which nothing else has to be installed), and return the CSS that loads these.
+    """
+    wanted = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{3,5})"', css)}
+    for font in folder.glob("*.ttf"):
+        subsetter, file = subset.Subsetter(), TTFont(font)
+        subsetter.populate(unicodes=wanted)
+        subsetter.subset(file)
+        file.flavor = "woff"
+        file.save(font.with_suffix(".woff"))
+        for old in (font, font.with_suffix(".woff2")):
+            old.unlink()
+    return re.sub(
+        r'(url\([^)]*)\.woff2\) ?format\("woff2"\),url\([^)]*\.ttf\) ?format\("truetype"\)',
+        r'\1.woff) format("woff")',
+        css,
+    )
+
+
 def finish(app, error):
     """Completes the built HTML (event `build-finished`)."""
     if error or app.builder.format != "html":
@@ -378,7 +405,7 @@ def finish(app, error):
     out = Path(app.outdir)
     static = out / "_static"
     copy_mathjax(static)
-    for name in ("course.css", "course.js"):
+    for name in ("course.css", "course.js", "practice_exam.js"):
         shutil.copy(HERE / name, static)
     copy_pictures(Path(app.srcdir), out)
     pack(Path(app.srcdir), out / "course.zip")
@@ -391,7 +418,11 @@ def finish(app, error):
             page.write_text(repaired, encoding="utf8")
     theme = static / "styles/pydata-sphinx-theme.css"
     css = theme.read_text(encoding="utf8")
-    theme.write_text(drop_icons(css, pages.values()), encoding="utf8")
+    css = drop_icons(css, pages.values())
+    fonts = static / "vendor/fontawesome/webfonts"
+    if any(fonts.glob("*.ttf")):  # else they are those of the last build
+        css = subset_fonts(css, fonts)
+    theme.write_text(css, encoding="utf8")
 
 
 def setup(app):

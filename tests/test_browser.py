@@ -356,6 +356,175 @@ def test_the_ledger_is_light(base, open_page):
 # Each check above rejects something.
 
 
+EXAM = "reference/practice_exam.html"
+
+
+def begin(page, base, count=4, when="end", minutes=0, **choice):
+    """Open the practice exam and start one."""
+    page.goto(base + EXAM)
+    page.get_by_label("Questions", exact=True).fill(str(count))
+    page.get_by_label("Minutes (0: no timer)").fill(str(minutes))
+    page.get_by_label("Explanations").select_option(when)
+    if "which" in choice:
+        page.get_by_label("Only those").select_option(choice["which"])
+    page.get_by_role("button", name="Start").click()
+
+
+def shown(page):
+    """Return the options' inputs of the question that is shown, and the letters of its key."""
+    at = page.evaluate("JSON.parse(localStorage['course-practice-exam']).exam.at")
+    ids = page.evaluate("JSON.parse(localStorage['course-practice-exam']).exam.ids")
+    key = page.evaluate("id => document.querySelector(`[data-id='${id}']`).dataset.key", ids[at])
+    return page.locator("#exam-desk [name=option]"), key
+
+
+def choose(page, rightly, sure="Sure"):
+    """Answer the question that is shown, and rate the answer."""
+    options, key = shown(page)
+    for option in options.all():
+        letter = option.get_attribute("value")
+        multiple = option.get_attribute("type") == "checkbox"
+        if letter in key if rightly else letter not in key:
+            option.check()
+            if not (multiple and rightly):
+                break
+    page.get_by_label(sure, exact=True).check()
+
+
+def test_an_exam_from_start_to_result(base, open_page):
+    page = open_page(color_scheme="light")
+    begin(page, base, 4)
+    assert page.locator("section > .question").first.is_hidden()
+    for number, rightly in enumerate([True, True, False], 1):
+        assert page.get_by_role("heading", name=f"Question {number} of 4").is_visible()
+        choose(page, rightly, "Sure" if number != 2 else "A guess")
+        page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Flag").click()
+    page.reload()  # in the middle: everything is still there
+    assert page.get_by_role("heading", name="Question 4 of 4").is_visible()
+    assert page.get_by_role("button", name="Flag").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Overview").first.click()
+    told = [one.inner_text() for one in page.locator(".exam-overview button").all()]
+    assert [one.partition(": ")[2] for one in told] == [
+        *["answered"] * 3,
+        "open, not rated, flagged",
+    ]
+    page.get_by_role("button", name="Question 2: answered").click()
+    assert page.get_by_label("A guess", exact=True).is_checked()
+    assert page.locator("#exam-desk [name=option]:checked").count() >= 1
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_role("button", name="Finish and see the result").click()
+    assert "2 of 4 right (50 %)" in page.locator(".exam-verdict").inner_text()
+    rated = page.get_by_role("table", name="How well you knew").locator("tbody tr")
+    assert [row.inner_text().split("\t") for row in rated.all()] == [
+        ["Sure", "1", "2", "50 %"],
+        ["I think so", "0", "0", "–"],
+        ["A guess", "1", "1", "100 %"],
+    ]
+    skills = page.get_by_role("table", name="By skill").locator("tbody tr").all()
+    shares = [row.locator("td").nth(1).inner_text().split(" of ") for row in skills]
+    assert [sum(map(int, part)) for part in zip(*shares, strict=True)] == [2, 4]
+    assert page.locator("#exam-desk .question").count() == 2
+    link = page.get_by_role("table", name="By skill").get_by_role("link").first
+    assert page.request.get(link.get_attribute("href").partition("#")[0]).ok
+    assert violations(page) == [] and page.errors == [] and page.foreign == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert sideways(page) <= 0
+    page.reload()
+    assert page.get_by_role("heading", name="Result").is_visible()
+    page.get_by_role("button", name="Repeat the wrong ones").click()
+    assert page.get_by_role("heading", name="Question 1 of 2").is_visible()
+    choose(page, True)
+    page.get_by_role("button", name="Next").click()
+    choose(page, True)
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_role("button", name="Finish and see the result").click()
+    assert "2 of 2 right (100 %)" in page.locator(".exam-verdict").inner_text()
+    page.get_by_role("button", name="Another exam").click()
+    assert "Answered so far: 4" in page.locator("#exam-desk").inner_text()
+    page.get_by_role("button", name="Forget my answers").click()
+    assert "Nothing answered yet" in page.locator("#exam-desk").inner_text()
+
+
+def test_an_exam_that_explains_after_each_question(base, open_page):
+    page = open_page()
+    begin(page, base, 2, "each")
+    page.get_by_role("button", name="Check").click()
+    assert page.get_by_text("Choose an answer first.").is_visible()
+    shown(page)[0].first.check()
+    page.get_by_role("button", name="Check").click()
+    assert page.get_by_text("Say first how sure you are.").is_visible()
+    choose(page, False)
+    page.get_by_role("button", name="Check").click()
+    assert page.get_by_text("Not right: the key is").is_visible()
+    assert page.locator(".exam-right").count() == len(shown(page)[1])
+    assert all(option.is_disabled() for option in shown(page)[0].all())
+    assert page.locator("#exam-desk .exam-wrong").first.inner_text().count("✘") == 1
+
+
+def test_the_exam_by_keyboard(base, open_page):
+    page = open_page()
+    page.goto(base + EXAM)
+    page.get_by_label("Questions", exact=True).focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("2")
+    page.keyboard.press("Enter")
+    heading = page.get_by_role("heading", name="Question 1 of 2")
+    assert heading.evaluate("one => one === document.activeElement")
+    for _ in range(4):  # pause, overview, finish, the first option
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.locator("#exam-desk [name=option]").first.is_checked()
+
+
+def test_the_clock_ends_an_exam_and_rests(base, open_page):
+    page = open_page()
+    page.clock.install()
+    begin(page, base, 2, minutes=10)
+    page.clock.run_for(60_000)
+    assert page.locator(".exam-time").inner_text() == "9:00 left"
+    page.get_by_role("button", name="Pause").click()
+    page.clock.run_for(60_000)
+    assert page.locator(".exam-time").inner_text() == "9:00 left"
+    page.get_by_role("button", name="Go on").click()
+    page.clock.run_for(240_000)
+    assert page.get_by_text("Five minutes are left.").is_visible()
+    page.clock.run_for(301_000)
+    assert page.get_by_role("heading", name="Result").is_visible()
+
+
+def test_choices_that_leave_no_question(base, open_page):
+    page = open_page()
+    begin(page, base, which="wrong")
+    assert page.get_by_text("There is no such question.").is_visible()
+
+
+def test_an_exam_where_nothing_may_be_kept(base, open_page):
+    page = open_page()
+    page.add_init_script(
+        """for (const name of ['getItem', 'setItem']) {
+            const usual = Storage.prototype[name]
+            Storage.prototype[name] = function (key, ...more) {
+                if (key === 'course-practice-exam') throw new Error('not allowed')
+                return usual.call(this, key, ...more)
+            }
+        }"""
+    )
+    page.goto(base + EXAM)
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_role("heading", name="Question 1 of 10").is_visible()
+    assert page.errors == []
+
+
+def test_the_exam_without_javascript_is_a_list(base, open_page):
+    page = open_page(java_script_enabled=False)
+    page.goto(base + EXAM)
+    assert page.locator(".question").count() > 300
+    fold = page.locator(".question details").first
+    fold.locator("summary").click()
+    assert "✔" in fold.inner_text() or "✘" in fold.inner_text()
+
+
 def test_rejects_undrawn_formula(open_page):
     page = open_page()
     page.set_content(r'<span class="math">\(x^2\)</span>')

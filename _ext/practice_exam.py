@@ -1,0 +1,127 @@
+"""The practice exam: one page with every question of the chapters, by skill.
+
+The page works as a plain list; `practice_exam.js` makes an exam of it.
+"""
+
+import json
+import re
+from html import escape
+from pathlib import Path
+
+import yaml
+
+DOCNAME = "reference/practice_exam"
+STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
+
+
+def slug(heading):
+    """Return the anchor that MyST gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def from_here(text, chapter):
+    """Return Markdown of a chapter with links that lead to the same places from `reference`."""
+
+    def led(found):
+        target = found[1]
+        if target.startswith("../reference/"):
+            return f"]({target.removeprefix('../reference/')})"
+        return (
+            f"](../{target.removeprefix('../')})" if "../" in target else f"](../chapters/{target})"
+        )
+
+    return LINK.sub(led, re.sub(r"\]\(#", f"]({chapter}.ipynb#", text))
+
+
+def questions(root):
+    """Return the questions of all chapters, dicts: id, chapter, number, skill, key, text in
+    Markdown, place (title and address of the section to read).
+    """
+    found = []
+    paths = {path.stem: path for path in (root / "chapters").glob("*.ipynb")}
+    for stem in sorted(paths, key=order):
+        cells = json.loads(paths[stem].read_text(encoding="utf8"))["cells"]
+        title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
+        number, _, name = title.partition(". ")
+        sections, own, section = {}, [], None
+        for cell in cells:
+            source, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
+            skill = next((tag[6:] for tag in tags if tag.startswith("skill-")), None)
+            heading = re.match(r"## (.+)", source)
+            if heading:
+                section = (heading[1], f"../chapters/{stem}.ipynb#{slug(heading[1])}")
+                sections.setdefault(skill, section)
+            if "question" in tags:
+                own.append((cell, source, skill or "none", section))
+        for place, (cell, source, skill, section) in enumerate(own, 1):
+            last = section[0] == "Check yourself"
+            home = sections.get(skill) if last else section
+            home = home or (name, f"../chapters/{stem}.ipynb")
+            found.append(
+                {
+                    "id": f"{number}-{cell['id']}",
+                    "chapter": number,
+                    "number": place,
+                    "skill": skill,
+                    "key": cell["metadata"]["course"]["key"],
+                    "text": from_here(STEM.sub("", source), stem),
+                    "place": (f"{number} {home[0]}", home[1]),
+                }
+            )
+    return found
+
+
+def order(stem):
+    """Return what sorts chapters by their numbers: 145_1_transformers is (145, 1)."""
+    first, second = stem.split("_")[:2]
+    return int(first), int(second) if second.isdigit() else 0
+
+
+def listing(root):
+    """Return the Markdown of all questions, a section for each skill."""
+    exam = yaml.safe_load((root / "data/exam.yaml").read_text(encoding="utf8"))
+    words = {one["skill"]: one["words"] for one in exam["skills"]}
+    words["none"] = "beyond the exam's list"
+    every, parts = questions(root), []
+    unknown = {one["skill"] for one in every} - words.keys()
+    if unknown:
+        raise ValueError(f"data/exam.yaml has no skill {min(unknown)}")
+    for skill, said in words.items():
+        mine = [one for one in every if one["skill"] == skill]
+        if not mine:
+            continue
+        title = said[0].upper() + said[1:]
+        parts.append(f"## {'' if skill == 'none' else skill + ' '}{title}")
+        for one in mine:
+            data = {"id": one["id"], "skill": skill, "key": one["key"]}
+            attributes = " ".join(f'data-{k}="{escape(v)}"' for k, v in data.items())
+            label = f"Chapter {one['chapter']}, question {one['number']}"
+            parts.append(
+                f'<div class="question" role="group" aria-label="{label}" {attributes}>\n\n'
+                f"**{label}.** {one['text']}\n\n"
+                f"[Read: {one['place'][0]}]({one['place'][1]})\n\n</div>"
+            )
+    return "\n\n".join(parts)
+
+
+def fill_in(app, docname, source):
+    """Put the questions in the place of `[[questions]]` (Sphinx event `source-read`)."""
+    if docname == DOCNAME:
+        root = Path(app.srcdir)
+        text = source[0].replace("[[questions]]", listing(root))
+        source[0] = text.replace("[[count]]", str(len(questions(root))))
+
+
+def add_script(app, pagename, templatename, context, doctree):
+    """Load the script on its page only (event `html-page-context`)."""
+    if pagename == DOCNAME:
+        app.add_js_file("practice_exam.js", loading_method="defer")
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
+    app.connect("source-read", fill_in)
+    app.connect("html-page-context", add_script)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

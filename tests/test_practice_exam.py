@@ -1,0 +1,77 @@
+"""The practice exam holds every question of the chapters, under its skill."""
+
+import json
+import re
+import sys
+
+import pytest
+from notebooks import CHAPTERS, ROOT, course, questions, read
+
+sys.path.append(str(ROOT / "_ext"))
+
+import practice_exam
+
+
+def test_every_question_stands_once_under_its_skill():
+    found = practice_exam.questions(ROOT)
+    wanted = [
+        (course(cell)["key"], next(t[6:] for t in cell.metadata.tags if t.startswith("skill-")))
+        for path in CHAPTERS
+        for cell in questions(read(path))
+    ]
+    assert [(one["key"], one["skill"]) for one in found] == wanted and len(wanted) > 300
+    assert len({one["id"] for one in found}) == len(found)
+    listing = practice_exam.listing(ROOT)
+    assert re.findall(r'data-id="([^"]+)"', listing) == [
+        one["id"]
+        for skill in re.findall(r"(?m)^## (\d\.\d\.\d+|)", listing)
+        for one in found
+        if one["skill"] == (skill or "none")
+    ]
+
+
+def test_links_lead_to_the_same_places_from_the_reference():
+    text = "[a](#here) [b](144_x.ipynb#c) [d](../reference/glossary.md#e) "
+    text += "[f](https://g.h) [i](../data/README.md)"
+    assert practice_exam.from_here(text, "143_z") == (
+        "[a](../chapters/143_z.ipynb#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e) "
+        "[f](https://g.h) [i](../data/README.md)"
+    )
+
+
+def small(folder, skill):
+    """Write a book of one chapter with one question of a skill."""
+    for name in ("chapters", "data"):
+        (folder / name).mkdir()
+    cells = [
+        ("# 150. Matrix", {}),
+        ("## One", {"tags": ["skill-2.3.6"]}),
+        ("## Check yourself", {}),
+        (
+            "**Question 1.** What?\n\n<details><summary>A. It</summary>\n\n✔ Yes.\n\n</details>",
+            {"tags": ["question", f"skill-{skill}"], "course": {"key": "A"}},
+        ),
+    ]
+    notebook = {
+        "cells": [
+            {"cell_type": "markdown", "id": f"c{n}", "source": [source], "metadata": metadata}
+            for n, (source, metadata) in enumerate(cells)
+        ]
+    }
+    (folder / "chapters/150_matrix.ipynb").write_text(json.dumps(notebook), encoding="utf8")
+    words = "skills: [{skill: 2.3.6, words: evaluation}]"
+    (folder / "data/exam.yaml").write_text(words, encoding="utf8")
+
+
+def test_a_question_names_the_section_to_read(tmp_path):
+    small(tmp_path, "2.3.6")
+    text = practice_exam.listing(tmp_path)
+    assert text.startswith("## 2.3.6 Evaluation\n")
+    assert "**Chapter 150, question 1.** What?" in text
+    assert "[Read: 150 One](../chapters/150_matrix.ipynb#one)" in text
+
+
+def test_an_unknown_skill_is_refused(tmp_path):
+    small(tmp_path, "2.9.9")
+    with pytest.raises(ValueError, match="data/exam.yaml has no skill 2.9.9"):
+        practice_exam.listing(tmp_path)
