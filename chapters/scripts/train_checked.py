@@ -24,7 +24,7 @@ print(f"equal_rows={equal}")
 print(f"last_training_day={train.day.max()}")
 print(f"first_validation_day={validation.day.min()}")
 if equal or validation.day.min() <= train.day.max():
-    raise SystemExit("The validation rows are not later than the training rows, or among them.")
+    raise SystemExit("Rows are shared, or validation does not come later.")
 
 X, X_validation = (side.drop(columns=["day", "fraud"]) for side in (train, validation))
 model = HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=0)
