@@ -30,8 +30,8 @@ folds with the own accuracy of the same data set is below 0.3, for both classifi
 Noted after the run: 200 images are a ninth of all, so two data sets share some, and the spread is
 smaller than that of fresh data sets would be, by one in seventeen.
 
-Came out: four hold. Not "five folds and their root understate": the naive error of 5 folds is
-0.981 and 1.015 times the standard deviation of the accuracy. Repeated ten times, that of 10 folds is 0.32
+Came out: four hold. Not "five folds and their root understate": the naive error of 5 folds is 0.981
+and 1.015 times the standard deviation of the accuracy. Repeated ten times, that of 10 folds is 0.32
 and 0.35 times. The corrected error is 1.10 and 1.21 times for the repeats and 1.35 to 1.59 times
 for one pass.
 """
