@@ -5,7 +5,7 @@ first test set and the last 398 the second. The largest cell off the diagonal of
 is noted (of several, the one that is most improbable if the errors of its row fall evenly on the
 nine other digits), and the count of the same cell in the second matrix.
 
-Seeds: 0 to 39, for the shuffle. The seeds share the 1,797 images.
+Seeds: 0 to 399, for the shuffle. The seeds share the 1,797 images.
 
 Written before the first run.
 
@@ -15,9 +15,10 @@ matrix than in the first, by more than twice the standard error of the differenc
 Holds, as "most matrices name no pair": in fewer than half of the seeds, the noted cell is
 significant at 0.05 after a Bonferroni correction for 90 cells.
 
-Came out: both hold. The noted cell holds 2.83 errors on average in the first matrix and 1.80 in the
-second, the standard error of the difference is 0.25, and 2 of the 40 noted cells are significant.
-In 14 seeds the noted cell is 8 read as 1.
+Came out: both hold. The noted cell holds 2.82 errors on average in the first matrix and 1.07 in the
+second, the standard error of the difference is 0.07, and 36 of the 400 noted cells are significant.
+In 130 seeds the noted cell is 8 read as 1. (With the first 40 seeds alone, the first version of
+this table, that pair did not seem to shrink.)
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 
-CASES = [{"seed": seed} for seed in range(40)]
+CASES = [{"seed": seed} for seed in range(400)]
 TOLERANCE = {
     "errors_first": 1,
     "errors_second": 1,
