@@ -7,10 +7,10 @@ days 51 to 70 validate and days 71 to 90 test. `patients`: scikit-learn's diabet
 patients and 10 features; 147 random ones are learned, 74 validate and 221 test.
 
 Eight models, all XGBoost with trees of depth 3 and a rate of 0.1; `squared` (reg:squarederror),
-`absolute` (reg:absoluteerror), `percentage` (the same, with weights in proportion to 1 / target, mean 1), `squared log`
-(reg:squaredlogerror), `pseudo-Huber` (reg:pseudohubererror with a slope of 30), `quantile`
-(reg:quantileerror at 0.9), `gamma` (reg:gamma) and `Tweedie` (reg:tweedie at 1.5). For each, the
-rounds among 10, 20, 40, 80, 160 and 320 are chosen that have the lowest value of the model's own
+`absolute` (reg:absoluteerror), `percentage` (the same, with weights in proportion to 1 / target,
+mean 1), `squared log` (reg:squaredlogerror), `pseudo-Huber` (reg:pseudohubererror with a slope of
+30), `quantile` (reg:quantileerror at 0.9), `gamma` (reg:gamma) and `Tweedie` (reg:tweedie at 1.5).
+For each, the rounds among 10, 20, 40, 80, 160 and 320 are chosen that have the lowest value of the model's own
 measure on the validation rows: RMSE, MAE, MAPE, RMSLE, mean pseudo-Huber loss, mean pinball loss,
 mean gamma deviance and mean Tweedie deviance. Predictions below 1 are raised to 1. All eight
 measures judge on the test rows; `ratio` is the sum of the predictions over the sum of the targets.
@@ -42,7 +42,11 @@ Noted after the run: in a first version the weights of `percentage` were 1 / tar
 that XGBoost's min_child_weight of 1 forbade nearly all splits on the patients, and there was no
 `log target`.
 
-Came out: PENDING.
+Came out: not "on the payments no model beats the own one": in RMSE `gamma` lies 0.86 below
+`squared`, and in RMSLE the own model, at 0.901, is the worst but two. Nor "on the patients no model
+beats the own one", where the RMSLE of `squared log` is 1.919; nor "the target of a loss decides",
+since under RMSLE the three models of a mean are ahead of it. The other two hold: `percentage`
+promises 0.38 of the payments, and taking the logarithm oneself lowers RMSLE by 0.168 there.
 """
 
 import numpy as np
