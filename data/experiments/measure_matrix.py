@@ -10,12 +10,12 @@ Eight models, all XGBoost with trees of depth 3 and a rate of 0.1; `squared` (re
 `absolute` (reg:absoluteerror), `percentage` (the same, with weights in proportion to 1 / target,
 mean 1), `squared log` (reg:squaredlogerror), `pseudo-Huber` (reg:pseudohubererror with a slope of
 30), `quantile` (reg:quantileerror at 0.9), `gamma` (reg:gamma) and `Tweedie` (reg:tweedie at 1.5).
-For each, the rounds among 10, 20, 40, 80, 160 and 320 are chosen that have the lowest value of the model's own
-measure on the validation rows: RMSE, MAE, MAPE, RMSLE, mean pseudo-Huber loss, mean pinball loss,
-mean gamma deviance and mean Tweedie deviance. Predictions below 1 are raised to 1. All eight
-measures judge on the test rows; `ratio` is the sum of the predictions over the sum of the targets.
-A ninth, `log target`, was added after the first run: reg:squarederror on log(1 + target), its
-predictions taken back by the inverse, the rounds chosen by RMSLE. The rules compare the eight.
+For each, the rounds among 10, 20, 40, 80, 160 and 320 are chosen that have the lowest value of the
+model's own measure on the validation rows: RMSE, MAE, MAPE, RMSLE, mean pseudo-Huber loss, mean
+pinball loss, mean gamma deviance and mean Tweedie deviance. Predictions below 1 are raised to 1.
+All eight measures judge on the test rows; `ratio` is the sum of the predictions over the sum of the
+targets. A ninth, `log target`, was added after the first run: reg:squarederror on log(1 + target),
+its predictions taken back by the inverse, the rounds chosen by RMSLE. The rules compare the eight.
 
 Seeds: 0 to 19, for the world of the payments or the split of the patients, and the learned rows.
 
