@@ -10,9 +10,7 @@ parser.add_argument("--train-until", type=int, required=True)
 parser.add_argument("--validate-until", type=int, required=True)
 parser.add_argument("--folder", type=Path, default="/opt/ml/processing")
 given = parser.parse_args()
-payments = pd.concat(
-    map(pd.read_csv, sorted((given.folder / "payments").glob("*.csv")))
-)
+payments = pd.concat(map(pd.read_csv, sorted((given.folder / "payments").glob("*.csv"))))
 
 day = payments.day
 parts = {
