@@ -1,7 +1,7 @@
 """How far is a cross-validated accuracy from the truth, and does its usual error say so?
 
 scikit-learn's digits. A data set is 200 of the 1,797 images, drawn at random; two classifiers
-without settings, the nearest neighbour and the nearest class mean, are judged on it in six ways:
+without settings, the nearest neighbour and the nearest class mean, are judged on it in five ways:
 on a hold-out of 40 images, by 5 and 10 folds, by 10 folds repeated 10 times, and by leaving one
 out. "own" is the accuracy of the model of all 200 on the 1,597 other images. "naive" is the
 standard deviation of the scores over the root of their number (for the hold-out, the binomial
