@@ -59,7 +59,7 @@ MAY_BE_NAN = ["cut", "cut_other"]
 
 def chaotic(case):
     """Return whether a run differs between machines far beyond rounding."""
-    return case["model"] != "Transformer"
+    return case["model"] == "LSTM, 30 epochs"
 
 
 def lines(n, rng):

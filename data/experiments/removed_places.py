@@ -38,7 +38,7 @@ import numpy as np
 from experiments.key_lookup import batches
 from experiments.sunspots_ahead import descend, start
 
-DEPENDS = ["experiments/sunspots_ahead.py", "experiments/key_lookup.py"]
+DEPENDS = ["experiments/key_lookup.py", "experiments/sunspots_ahead.py"]
 LENGTH, DIGITS, WIDTH, INNER = 8, 10, 32, 64
 CASES = [
     {"task": task, "places": places, "seed": seed}
