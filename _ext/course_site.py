@@ -256,13 +256,10 @@ def counts(root):
     }
 
 
-def fill_in(app, docname, source):
-    """Fill the landing page's `[[name]]` with counts, and write the minutes behind the chapters of
-    its list (Sphinx event `source-read`). An unknown name raises KeyError.
+def filled(root, text):
+    """Return the landing page with counts in the place of `[[name]]`, and minutes behind the
+    chapters of its list. An unknown name raises KeyError.
     """
-    if docname != "intro":
-        return
-    root, text = Path(app.srcdir), source[0]
     if "[[" in text:
         numbers = counts(root)
         numbers["planned"] = text.count("(planned)") + numbers["chapters"]
@@ -270,7 +267,13 @@ def fill_in(app, docname, source):
     for n, notebook in chapters(root).items():
         minutes = FACTS.search("".join(notebook["cells"][0]["source"]))["minutes"]
         text = re.sub(rf"^(- \[{re.escape(n)} .+)$", rf"\1 · {minutes} min", text, flags=re.M)
-    source[0] = text
+    return text
+
+
+def fill_in(app, docname, source):
+    """Fill the landing page in (Sphinx event `source-read`)."""
+    if docname == "intro":
+        source[0] = filled(Path(app.srcdir), source[0])
 
 
 def copy_pictures(root, out):

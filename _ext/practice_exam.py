@@ -105,12 +105,16 @@ def listing(root):
     return "\n\n".join(parts)
 
 
+def filled(root, text):
+    """Return the page with the questions in the place of `[[questions]]`, and their count."""
+    text = text.replace("[[questions]]", listing(root))
+    return text.replace("[[count]]", str(len(questions(root))))
+
+
 def fill_in(app, docname, source):
-    """Put the questions in the place of `[[questions]]` (Sphinx event `source-read`)."""
+    """Fill the page in (Sphinx event `source-read`)."""
     if docname == DOCNAME:
-        root = Path(app.srcdir)
-        text = source[0].replace("[[questions]]", listing(root))
-        source[0] = text.replace("[[count]]", str(len(questions(root))))
+        source[0] = filled(Path(app.srcdir), source[0])
 
 
 def add_script(app, pagename, templatename, context, doctree):

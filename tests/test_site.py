@@ -330,7 +330,8 @@ def test_what_the_extension_adds(small_book, tmp_path):
     (small_book / "chapters").mkdir()
     (small_book / "data/claims").mkdir(parents=True)
     (small_book / "data/claims/142.yaml").write_text(
-        "- {id: 142-01, verdict: right when small}\n- {id: 142-02, verdict: wrong}\n"
+        "- {id: 142-01, claim: It., verdict: right when small, reason: So.}\n"
+        "- {id: 142-02, claim: It., verdict: wrong, reason: So.}\n"
     )
     (small_book / "data/claims/145_1.yaml").write_text("- {id: 145-16, verdict: right}\n")
     (small_book / "data/exam.yaml").write_text("skills: [{skill: 2.1.3}, {skill: 2.1.4}]\n")
