@@ -164,6 +164,8 @@ def text(notebook):
         yield "an exclamation mark"
     if re.search(r"</details>\n<details", markdown(notebook)):
         yield "two <details> without a blank line between them show the answer in JupyterLab"
+    if found := re.search(r"<summary>[^\n]*?`[^`\n]+`", markdown(notebook)):
+        yield f"a summary is HTML, where backticks stay what they are: {found.group()}"
 
 
 def words(text):
@@ -462,6 +464,11 @@ FAULTS = [
         text,
         replaced("q-1", "</details>\n\n<details", "</details>\n<details"),
         "two <details> without a blank line between them show the answer in JupyterLab",
+    ),
+    (
+        text,
+        replaced("one", "word", "<details><summary>A. `word`</summary>\n\nNo.\n\n</details>"),
+        "a summary is HTML, where backticks stay what they are: <summary>A. `word`",
     ),
     (
         facts,
