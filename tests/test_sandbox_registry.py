@@ -60,7 +60,7 @@ def test_numbers_are_not_used_again(aws):
     )
     aws.sm.delete_model_package(ModelPackageName=second)
     assert version(aws, name).endswith("/3")
-    assert "does not exist" in refused(aws.sm.describe_model_package, ModelPackageName=second)[1]
+    assert "Could not find" in refused(aws.sm.describe_model_package, ModelPackageName=second)[1]
     aws.sm.update_model_package(ModelPackageArn=first, ModelApprovalStatus="Rejected")
     ask = {"ModelPackageGroupName": name, "SortOrder": "Descending"}
     found = aws.sm.list_model_packages(**ask)["ModelPackageSummaryList"]

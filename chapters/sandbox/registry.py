@@ -56,10 +56,13 @@ def check_card(text, of_package=False):
 
 
 def find_package(name):
-    """Return the package of an ARN, or of the name of an unversioned one; or refuse."""
+    """Return the package of an ARN, or of the name of an unversioned one; or refuse.
+
+    Source: ModelPackage in sagemaker-python-sdk's model_card.py (how AWS's answer begins).
+    """
     resource = name if name.startswith("arn:") else arn("model-package", name)
     if resource not in packages:
-        raise Refused(f"ModelPackage {resource} does not exist.")
+        raise Refused(f"Could not find model package {resource}.")
     return packages[resource]
 
 
