@@ -220,7 +220,6 @@ def test_unsupported_actions(aws):
         (aws.sm.list_cluster_nodes, {"ClusterName": "c"}),
         (aws.sm.start_pipeline_execution, {"PipelineName": "p"}),
         (aws.sm.search, {"Resource": "TrainingJob"}),
-        (aws.sm.delete_model_package, {"ModelPackageName": "p"}),
         (boto3.client("sagemaker", region_name="eu-west-1").list_training_jobs, {}),
     ):
         with pytest.raises(NotImplementedError):

@@ -69,8 +69,8 @@ What differs from AWS:
   a request after it has been answered. What is captured lies in S3 at once, under an hour of 2026.
 - Dates in the answers about jobs and endpoints count seconds from 2026-01-01, one per event: their
   order is real, their distances are not. So there is no TrainingTimeInSeconds and no
-  BillableTimeInSeconds. Dates in moto's answers (S3, models, the registry) are of today. Of
-  ResponseMetadata only the HTTPStatusCode is kept.
+  BillableTimeInSeconds. Dates in moto's answers (S3, models, groups of the registry) are of
+  today. Of ResponseMetadata only the HTTPStatusCode is kept.
 - The log streams of a job are NAME/algo-1, NAME/algo-2 and so on; AWS appends a number.
 - Repeating the very same create call replaces the job, model, configuration or endpoint, so that a
   cell can run twice; AWS refuses it.
@@ -84,9 +84,14 @@ What differs from AWS:
   (`/opt/ml/sagemaker/warmpoolcache`). No instance waits, and no time ends it; UpdateTrainingJob
   does.
 - AutoML jobs (CreateAutoMLJobV2) are checked and then refused: nothing here chooses pipelines.
-- EventBridge delivers to SQS and log groups. Studio domains, HyperPod clusters, pipelines, models,
-  the registry, its policies, model cards, lineage and experiments are records that are stored and
-  given back: nothing stands behind them.
+- EventBridge delivers to SQS and log groups, each event once and in order; on AWS more than one may
+  come for a change.
+- A version of the registry that is not Approved is refused by CreateModel; AWS says that such a
+  version cannot be deployed, and not which call refuses it. A version's archive and image are not
+  looked at when it is registered, and nobody is held to a group's policy. Of a model card's schema,
+  its sections and the risk rating are checked.
+- Studio domains, HyperPod clusters, pipelines, models, the registry, its policies, model cards,
+  lineage and experiments are records that are stored and given back: nothing stands behind them.
 """
 
 import os
@@ -103,7 +108,7 @@ if guard.may_reach_aws():
 else:
     guard.close()
     # each registers its answers
-    from . import api, endpoints, jobs, lineage, records, tuning  # noqa: F401
+    from . import api, endpoints, jobs, lineage, records, registry, tuning  # noqa: F401
 
     lose_host = jobs.lose_host
     role, bucket = api.start()

@@ -24,8 +24,8 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE, BUCKET = "SageMakerExecutionRole", f"sagemaker-{REGION}-{ACCOUNT}"
 # What moto truly does with these is to store them and give them back; elsewhere it invents results.
 STORED = (
-    "Cluster Domain EndpointConfig Experiment Model ModelCard ModelCardVersion "
-    "ModelPackage ModelPackageGroup Pipeline Tag Trial TrialComponent"
+    "Cluster Domain EndpointConfig Experiment Model ModelPackageGroup Pipeline Tag Trial "
+    "TrialComponent"
 ).split()
 SEARCHED = ("Experiment", "ExperimentTrial", "ExperimentTrialComponent")
 
@@ -220,13 +220,6 @@ def _check_targets(params, **_):
             )
 
 
-def _package_event(parsed, **_):
-    if name := parsed.get("ModelPackageArn"):
-        package = client("sagemaker").describe_model_package(ModelPackageName=name)
-        wanted = "ModelPackageGroupName ModelPackageVersion ModelPackageArn"
-        emit("Model Package", name, pick(package, wanted + " ModelApprovalStatus"))
-
-
 def _record(parsed, model, context, http_response, **_):
     from . import records
 
@@ -260,8 +253,6 @@ def start():
         BUILTIN_HANDLERS.append((f"before-parameter-build.{service}", _remember))
         BUILTIN_HANDLERS.append((f"before-call.{service}", _reply))
     SageMakerResponse.call_action = _stores_or_says_so(SageMakerResponse.call_action)
-    for operation in ("CreateModelPackage", "UpdateModelPackage"):
-        BUILTIN_HANDLERS.append((f"after-call.sagemaker.{operation}", _package_event))
     BUILTIN_HANDLERS.append(("after-call.sagemaker", _record))
     BUILTIN_HANDLERS.append(("after-call.sagemaker.DescribeEndpointConfig", _shadows))
     BUILTIN_HANDLERS.append(("before-parameter-build.events.PutTargets", _check_targets))
