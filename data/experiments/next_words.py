@@ -46,7 +46,7 @@ above that of the GPT.
 
 Came out: all hold. Perplexities are 38.32, 3.05, 2.40, 1.91 for the GPT and 1.88 for the language.
 At temperature 1, 0.860 of the trigram's notices are wrong and 0.102 of the GPT's. With more heat
-0.521 are, and with top-p 0.021, where rare items fall from 0.096 to 0.029. For untold
+0.521 are, and with top-p 0.0215, where rare items fall from 0.096 to 0.029. For untold
 countries the largest probability is 0.725 and 0.20 of the answers are right. Fitting names get
 0.772 from both sides and 0.522 from the left.
 """
