@@ -23,7 +23,8 @@ regression, another seed changes nothing for any seed.
 Holds, as "the seed moves the score": with rows drawn, another seed moves the boosted trees' number
 by more than 0.005 on average.
 
-Came out: PENDING
+Came out: all four hold. With rows drawn and another seed, 0 of 20 numbers are the same, and the
+number moves by 0.014 on average.
 """
 
 from pathlib import Path
@@ -101,12 +102,15 @@ def verdicts(table):
     holds = {
         "with everything recorded the number is the same": bool((same[:, "nothing"] == 20).all()),
         "seed, labels and order each change the boosted trees": bool((drawn <= 1).all()),
-        "nothing drawn, no seed needed": same["boosted, all rows", "seed"] == 20
-        and same["logistic regression", "seed"] == 20,
-        "the seed moves the score": moved["boosted, rows drawn", "seed"] > 0.005,
+        "nothing drawn, no seed needed": bool(
+            same["boosted, all rows", "seed"] == same["logistic regression", "seed"] == 20
+        ),
+        "the seed moves the score": bool(moved["boosted, rows drawn", "seed"] > 0.005),
     }
     figures = {
-        "the same with rows drawn and another seed, of 20": same["boosted, rows drawn", "seed"],
-        "moved by another seed, rows drawn": moved["boosted, rows drawn", "seed"],
+        "the same with rows drawn and another seed, of 20": int(
+            same["boosted, rows drawn", "seed"]
+        ),
+        "moved by another seed, rows drawn": float(moved["boosted, rows drawn", "seed"]),
     }
     return holds, figures
