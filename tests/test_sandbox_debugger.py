@@ -149,12 +149,12 @@ def test_a_job_tells_what_its_rules_found(aws):
     queue = boto3.client("sqs")
     url = queue.create_queue(QueueName="rules")["QueueUrl"]
     events, arn = boto3.client("events"), "arn:aws:sqs:us-east-1:123456789012:rules"
-    pattern = {"detail": {"TrainingJobName": ["judged"]}}
+    pattern = {"detail": {"TrainingJobName": ["rule-judged"]}}
     events.put_rule(Name="rules", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="rules", Targets=[{"Id": "1", "Arn": arn}])
     script = "for step in range(30):\n    save(step, loss=1 / (step + 1), **{'gradient/a': [1.0]})"
     rules = rule("LossNotDecreasing"), rule("VanishingGradient", "Gone", threshold="2")
-    job = train(aws, "judged", script, *rules)
+    job = train(aws, "rule-judged", script, *rules)
     assert job["TrainingJobStatus"] == "Completed"
     assert statuses(job) == {"LossNotDecreasing": "NoIssuesFound", "Gone": "IssuesFound"}
     [found] = [one for one in job["DebugRuleEvaluationStatuses"] if "StatusDetails" in one]
@@ -168,7 +168,9 @@ def test_a_job_tells_what_its_rules_found(aws):
         if one["RuleConfigurationName"] == "Gone"
     ]
     assert ("Training", "IssuesFound") in seen and ("Starting", "InProgress") in seen
-    stored = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="debug/judged/debug-output/train/")
+    stored = aws.s3.list_objects_v2(
+        Bucket=aws.bucket, Prefix="debug/rule-judged/debug-output/train/"
+    )
     assert stored["KeyCount"] == 1
 
 
@@ -186,7 +188,7 @@ def test_a_rule_stops_its_job(aws):
 def test_another_prefix_stops_nothing(aws):
     stop = json.dumps({"name": "stoptraining", "training_job_prefix": "runs"})
     script = "for step in range(30):\n    save(step, loss=1.0)"
-    job = train(aws, "it-runs", script, rule("LossNotDecreasing", action_json=stop))
+    job = train(aws, "rule-it-runs", script, rule("LossNotDecreasing", action_json=stop))
     assert job["TrainingJobStatus"] == "Completed"
     assert statuses(job) == {"LossNotDecreasing": "IssuesFound"}
 
@@ -199,7 +201,7 @@ def test_a_rule_writes_to_its_subscribers(aws):
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
     mail = json.dumps([{"name": "email", "endpoint": "team@example.com"}])
     script = "save(0, loss=float('nan'))"
-    job = train(aws, "told", script, rule("ExplodingTensor", action_json=mail))
+    job = train(aws, "rule-told", script, rule("ExplodingTensor", action_json=mail))
     assert statuses(job) == {"ExplodingTensor": "IssuesFound"}
     [message] = queue.receive_message(QueueUrl=url)["Messages"]
     assert json.loads(message["Body"])["Subject"] == "SMDebugRule:ExplodingTensor fired"
@@ -222,18 +224,18 @@ def test_a_rule_writes_to_its_subscribers(aws):
 )
 def test_what_cannot_be_judged_is_refused(aws, wrong, sentence):
     with pytest.raises(NotImplementedError, match=sentence):
-        train(aws, "refused", "save(0, loss=1.0)", wrong)
-    found = aws.sm.list_training_jobs(NameContains="refused")
+        train(aws, "rule-refused", "save(0, loss=1.0)", wrong)
+    found = aws.sm.list_training_jobs(NameContains="rule-refused")
     assert found["TrainingJobSummaries"] == []
 
 
 def test_profiler_rules_are_refused(aws):
     profiler = {"RuleConfigurationName": "CPU", "RuleEvaluatorImage": RULE_IMAGE}
     with pytest.raises(NotImplementedError, match="has no profiler rules"):
-        train(aws, "profiled", "", ProfilerRuleConfigurations=[profiler])
+        train(aws, "rule-profiled", "", ProfilerRuleConfigurations=[profiler])
 
 
 def test_what_is_no_event_ends_the_job(aws):
     script = "open(os.path.join(folder, 'x.tfevents'), 'wb').write(b'\\2' + bytes(31))"
-    job = train(aws, "torn", script, rule("ExplodingTensor"))
+    job = train(aws, "rule-torn", script, rule("ExplodingTensor"))
     assert job["TrainingJobStatus"] == "Failed" and "DecodeError" in job["FailureReason"]

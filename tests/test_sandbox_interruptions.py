@@ -54,39 +54,39 @@ SPOT = {
 
 
 def test_a_spot_job_goes_on_from_its_checkpoints(aws):
-    job = counted(aws, "spot", "step 2", **kept(aws, "spot"), **SPOT)
+    job = counted(aws, "taken-spot", "step 2", **kept(aws, "taken-spot"), **SPOT)
     assert job["TrainingJobStatus"] == "Completed"
     once = ["Starting", "Downloading", "Training"]
     assert steps(job) == [*once, "Interrupted", *once, "Uploading", "Completed"]
-    assert aws.log("spot") == [f"step {number}" for number in range(6)]
+    assert aws.log("taken-spot") == [f"step {number}" for number in range(6)]
     model = aws.unpacked(job["ModelArtifacts"]["S3ModelArtifacts"])
     assert model["steps"] == b"0 1 2 3 4 5"
 
 
 def test_without_checkpoints_it_begins_again(aws):
-    job = counted(aws, "forgetful", "step 2", **SPOT)
+    job = counted(aws, "taken-forgetful", "step 2", **SPOT)
     assert job["TrainingJobStatus"] == "Completed"
-    assert aws.log("forgetful") == [f"step {n}" for n in [0, 1, 2, *range(6)]]
+    assert aws.log("taken-forgetful") == [f"step {n}" for n in [0, 1, 2, *range(6)]]
 
 
 def test_a_lost_machine_fails_a_job_that_is_not_retried(aws):
-    job = counted(aws, "lost", "step 1")
+    job = counted(aws, "taken-lost", "step 1")
     assert job["TrainingJobStatus"] == "Failed" and job["ModelArtifacts"] == {}
     assert job["FailureReason"].startswith("InternalServerError: We encountered an internal")
 
 
 def test_a_retry_strategy_bears_so_many_losses(aws):
     once = {"RetryStrategy": {"MaximumRetryAttempts": 1}}
-    job = counted(aws, "retried", "step 1", **kept(aws, "retried"), **once)
+    job = counted(aws, "taken-retried", "step 1", **kept(aws, "taken-retried"), **once)
     assert job["TrainingJobStatus"] == "Completed" and "Restarting" in steps(job)
-    assert aws.log("retried")[-1] == "step 5"
-    job = counted(aws, "lost-twice", "step [13]", 2, **kept(aws, "twice"), **once)
+    assert aws.log("taken-retried")[-1] == "step 5"
+    job = counted(aws, "taken-lost-twice", "step [13]", 2, **kept(aws, "taken-lost-twice"), **once)
     assert job["TrainingJobStatus"] == "Failed"
-    assert aws.log("lost-twice") == [f"step {number}" for number in range(4)]
+    assert aws.log("taken-lost-twice") == [f"step {number}" for number in range(4)]
 
 
 def test_the_script_failing_by_itself_is_not_retried(aws):
-    job = aws.run("broken", "raise ValueError(1)", RetryStrategy={"MaximumRetryAttempts": 3})
+    job = aws.run("taken-broken", "raise ValueError(1)", RetryStrategy={"MaximumRetryAttempts": 3})
     assert job["FailureReason"].startswith("AlgorithmError") and steps(job).count("Training") == 1
 
 
@@ -95,16 +95,16 @@ def test_checkpoints_are_stored_while_the_job_runs(aws):
         "import time\nopen('/opt/ml/checkpoints/early', 'w').write('x')\nprint('saved', flush=True)"
         "\nfor _ in range(40):\n    time.sleep(0.1)\n    print('.', flush=True)"
     )
-    request = aws.request("early", script)
-    request["CheckpointConfig"] = {"S3Uri": f"s3://{aws.bucket}/early"}
+    request = aws.request("taken-early", script)
+    request["CheckpointConfig"] = {"S3Uri": f"s3://{aws.bucket}/taken-early"}
     thread = threading.Thread(target=aws.sm.create_training_job, kwargs=request)
     thread.start()
     seen, until = False, time.monotonic() + 20
     while thread.is_alive() and not seen and time.monotonic() < until:
-        found = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="early/")
+        found = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="taken-early/")
         seen = found["KeyCount"] == 1 and thread.is_alive()
         time.sleep(0.05)
-    aws.sm.stop_training_job(TrainingJobName="early")
+    aws.sm.stop_training_job(TrainingJobName="taken-early")
     thread.join()
     assert seen
 
@@ -116,17 +116,21 @@ def test_a_warm_pool_keeps_its_cache(aws):
     def status(name):
         return aws.sm.describe_training_job(TrainingJobName=name)["WarmPoolStatus"]
 
-    aws.run("cold", CACHED, **keep)
-    assert aws.log("cold") == ["nothing there"] and status("cold") == {"Status": "Available"}
-    aws.run("warm", CACHED, **keep)
-    assert aws.log("warm") == ["found a download"]
-    assert status("cold") == {"Status": "Reused", "ReusedByJob": "warm"}
-    aws.run("other", CACHED, ResourceConfig=pool | {"VolumeSizeInGB": 20})
-    assert aws.log("other") == ["nothing there"]
+    aws.run("taken-cold", CACHED, **keep)
+    assert aws.log("taken-cold") == ["nothing there"] and status("taken-cold") == {
+        "Status": "Available"
+    }
+    aws.run("taken-warm", CACHED, **keep)
+    assert aws.log("taken-warm") == ["found a download"]
+    assert status("taken-cold") == {"Status": "Reused", "ReusedByJob": "taken-warm"}
+    aws.run("taken-other", CACHED, ResourceConfig=pool | {"VolumeSizeInGB": 20})
+    assert aws.log("taken-other") == ["nothing there"]
     none = {"KeepAlivePeriodInSeconds": 0}
-    aws.sm.update_training_job(TrainingJobName="warm", ResourceConfig=none)
-    assert status("warm") == {"Status": "Terminated"}
-    aws.run("late", CACHED, **keep)
-    assert aws.log("late") == ["nothing there"]
-    aws.run("last", CACHED, ResourceConfig=pool)
-    assert aws.log("last") == ["found a download"] and status("last") == {"Status": "Terminated"}
+    aws.sm.update_training_job(TrainingJobName="taken-warm", ResourceConfig=none)
+    assert status("taken-warm") == {"Status": "Terminated"}
+    aws.run("taken-late", CACHED, **keep)
+    assert aws.log("taken-late") == ["nothing there"]
+    aws.run("taken-last", CACHED, ResourceConfig=pool)
+    assert aws.log("taken-last") == ["found a download"] and status("taken-last") == {
+        "Status": "Terminated"
+    }

@@ -29,14 +29,16 @@ def aws():
         own = {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": folder}
         data = f"s3://{aws.bucket}/models/{word}.tar.gz"
         container = {"Image": IMAGE, "ModelDataUrl": data, "Environment": own}
-        aws.sm.create_model(ModelName=word, ExecutionRoleArn=aws.role, PrimaryContainer=container)
+        aws.sm.create_model(
+            ModelName=f"says-{word}", ExecutionRoleArn=aws.role, PrimaryContainer=container
+        )
     return aws
 
 
 def variant(word, weight):
     return {
         "VariantName": word,
-        "ModelName": word,
+        "ModelName": f"says-{word}",
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
         "InitialVariantWeight": weight,
@@ -69,27 +71,27 @@ def captured(aws, prefix):
 
 
 def test_weights_share_the_requests(aws):
-    serve(aws, "shared", variant("old", 9), variant("new", 1))
-    first = asked(aws, "shared", 100)
+    serve(aws, "says-shared", variant("old", 9), variant("new", 1))
+    first = asked(aws, "says-shared", 100)
     assert 2 <= first.count("new") <= 25
-    assert asked(aws, "shared", 5, TargetVariant="new") == ["new"] * 5
+    assert asked(aws, "says-shared", 5, TargetVariant="new") == ["new"] * 5
     weights = [{"VariantName": word, "DesiredWeight": w} for word, w in (("old", 0), ("new", 1))]
     aws.sm.update_endpoint_weights_and_capacities(
-        EndpointName="shared", DesiredWeightsAndCapacities=weights
+        EndpointName="says-shared", DesiredWeightsAndCapacities=weights
     )
-    assert asked(aws, "shared", 20) == ["new"] * 20
-    told = aws.sm.describe_endpoint(EndpointName="shared")["ProductionVariants"]
+    assert asked(aws, "says-shared", 20) == ["new"] * 20
+    told = aws.sm.describe_endpoint(EndpointName="says-shared")["ProductionVariants"]
     assert [(one["VariantName"], one["CurrentWeight"]) for one in told] == [("old", 0), ("new", 1)]
     with pytest.raises(botocore.exceptions.ClientError, match="Variant third not found"):
-        asked(aws, "shared", TargetVariant="third")
+        asked(aws, "says-shared", TargetVariant="third")
     with pytest.raises(botocore.exceptions.ClientError, match="third must be present"):
         aws.sm.update_endpoint_weights_and_capacities(
-            EndpointName="shared",
+            EndpointName="says-shared",
             DesiredWeightsAndCapacities=[{"VariantName": "third", "DesiredWeight": 1}],
         )
-    aws.sm.delete_endpoint(EndpointName="shared")
-    serve(aws, "shared-again", variant("old", 9), variant("new", 1))
-    aws.sm.delete_endpoint(EndpointName="shared-again")
+    aws.sm.delete_endpoint(EndpointName="says-shared")
+    serve(aws, "says-shared-again", variant("old", 9), variant("new", 1))
+    aws.sm.delete_endpoint(EndpointName="says-shared-again")
 
 
 def test_a_shadow_hears_and_does_not_answer(aws):
@@ -101,15 +103,22 @@ def test_a_shadow_hears_and_does_not_answer(aws):
     }
     shadow = [variant("new", 0.5)]
     serve(
-        aws, "real", variant("old", 1), ShadowProductionVariants=shadow, DataCaptureConfig=capture
+        aws,
+        "says-real",
+        variant("old", 1),
+        ShadowProductionVariants=shadow,
+        DataCaptureConfig=capture,
     )
-    config = aws.sm.describe_endpoint_config(EndpointConfigName="real")
+    config = aws.sm.describe_endpoint_config(EndpointConfigName="says-real")
     assert config["ShadowProductionVariants"] == shadow
-    told = aws.sm.describe_endpoint(EndpointName="real")
+    told = aws.sm.describe_endpoint(EndpointName="says-real")
     assert told["ShadowProductionVariants"][0]["VariantName"] == "new"
     assert told["DataCaptureConfig"]["CaptureStatus"] == "Started"
-    assert asked(aws, "real", 60, InferenceId="case-7") == ["old"] * 60
-    production, mirrored = captured(aws, "capture/real/old/"), captured(aws, "capture/real/new/")
+    assert asked(aws, "says-real", 60, InferenceId="case-7") == ["old"] * 60
+    production, mirrored = (
+        captured(aws, "capture/says-real/old/"),
+        captured(aws, "capture/says-real/new/"),
+    )
     assert len(production) == 60 and 15 <= len(mirrored) <= 45
     one = mirrored[0]
     assert one["captureData"]["endpointInput"] == {
@@ -121,9 +130,9 @@ def test_a_shadow_hears_and_does_not_answer(aws):
     assert one["captureData"]["endpointOutput"]["data"] == '"new"'
     assert one["eventMetadata"]["inferenceId"] == "case-7"
     with pytest.raises(aws.runtime.exceptions.ModelError):
-        asked(aws, "real", body="fall")
-    assert len(captured(aws, "capture/real/old/")) == 60
-    aws.sm.delete_endpoint(EndpointName="real")
+        asked(aws, "says-real", body="fall")
+    assert len(captured(aws, "capture/says-real/old/")) == 60
+    aws.sm.delete_endpoint(EndpointName="says-real")
 
 
 def test_a_sample_of_the_input_alone(aws):
@@ -133,12 +142,12 @@ def test_a_sample_of_the_input_alone(aws):
         "DestinationS3Uri": f"s3://{aws.bucket}/sample/",
         "CaptureOptions": [{"CaptureMode": "Input"}],
     }
-    serve(aws, "sampled", variant("old", 1), DataCaptureConfig=capture)
-    asked(aws, "sampled", 60)
-    found = captured(aws, "sample/sampled/old/")
+    serve(aws, "says-sampled", variant("old", 1), DataCaptureConfig=capture)
+    asked(aws, "says-sampled", 60)
+    found = captured(aws, "sample/says-sampled/old/")
     assert 15 <= len(found) <= 45
     assert all(one["captureData"].keys() == {"endpointInput"} for one in found)
-    aws.sm.delete_endpoint(EndpointName="sampled")
+    aws.sm.delete_endpoint(EndpointName="says-sampled")
 
 
 def test_another_type_is_captured_as_base64(aws):
@@ -153,7 +162,7 @@ def test_shadows_stand_beside_one_variant(aws):
     with pytest.raises(botocore.exceptions.ClientError, match="there is one production variant"):
         serve(
             aws,
-            "crowd",
+            "says-crowd",
             variant("old", 1),
             variant("new", 1),
             ShadowProductionVariants=[variant("new", 1) | {"VariantName": "third"}],
