@@ -15,6 +15,7 @@ TOP = (
     "lock.txt",
     "pyproject.toml",
     "requirements-gpu.txt",
+    "requirements-mlflow.txt",
     "requirements-sdk.txt",
     "requirements-torch.txt",
     "requirements.txt",

@@ -277,3 +277,26 @@ def test_rejects_an_unguarded_notebook():
         assert unguarded(notebook(line, "import sandbox"))
         assert not unguarded(notebook("import sandbox", line))
     assert not unguarded(notebook("import boto3\nimport sandbox  # a local AWS", client))
+
+
+@pytest.mark.parametrize(
+    "member, value, message",
+    [
+        (
+            "MlflowConfig",
+            {"MlflowResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"},
+            "has no managed MLflow for jobs to log to",
+        ),
+        (
+            "ExperimentConfig",
+            {"ExperimentName": "fraud"},
+            "makes no trial component of a job; make it by the API",
+        ),
+    ],
+)
+def test_a_job_is_not_tracked(aws, member, value, message):
+    with pytest.raises(NotImplementedError, match=message):
+        aws.sm.create_training_job(**aws.job("untracked", **{member: value}))
+    with pytest.raises(botocore.exceptions.ClientError, match="pattern"):
+        name = next(iter(value))
+        aws.sm.create_training_job(**aws.job("untracked", **{member: {name: "?"}}))

@@ -97,6 +97,8 @@ def check(request):
             "saves no tensors of the built-in XGBoost, so that a rule has nothing to judge",
         ),
         ("ProfilerRuleConfigurations" in request, "has no profiler rules"),
+        ("MlflowConfig" in request, "has no managed MLflow for jobs to log to"),
+        ("ExperimentConfig" in request, "makes no trial component of a job; make it by the API"),
         ("ServerlessJobConfig" in request, "has no serverless customization"),
         ("ContainerEntrypoint" in algorithm, "starts Python scripts, not commands"),
         (launched, "starts scripts without torchrun, mpirun or SMDDP"),
