@@ -8,16 +8,16 @@ week: every clock an hour ahead; abroad payments drawn with twice the weight; on
 cents instead of euros; the device's age missing in half of the online payments; country, distance,
 device and recent payments taken together from another payment of the week and channel, as a wrong
 join would do; or thieves who pay like honest customers (the columns of each fraud that describe
-the payment come from an honest one of the same channel). Pilots with 24 weeks chose the drifts and the rules; in
-them one shuffled column hardly changed the loss.
+the payment come from an honest one of the same channel). Pilots with 24 weeks chose the drifts and
+the rules; in them one shuffled column hardly changed the loss.
 
 Monitors, at the level 0.05: a two-sample Kolmogorov-Smirnov test of each of the seven numeric
 columns without its missing values, and a chi-squared test of each of the three categorical ones
 ("any input": one of the ten p-values below 0.05; "corrected": below 0.005); the population
-stability index above 0.1 in any column, missing values in a bin of their own; a chi-squared test
-of the numbers of missing values (three columns, corrected); Kolmogorov-Smirnov on the scores; and,
-once labels are there, the mean log loss above the baseline's, one-sided, its error from customers
-and not from payments.
+stability index above 0.1 in any numeric column, missing values in a bin of their own; a chi-
+squared test of the numbers of missing values (three columns, corrected); Kolmogorov-Smirnov on the
+scores; and, once labels are there, the mean log loss above the baseline's, one-sided, its error
+from customers and not from payments.
 
 Seeds: 0 to 99, for the cut, the week and the drift.
 

@@ -20,9 +20,8 @@ number tried, doubled.
 Holds, as "both keep their level": with nothing new, each test has p below 0.05 in at most 10 of
 100 draws at every number.
 
-Came out: both hold. The shadow needs 8000 requests; the split, with its 67 of 100 at 32,000, never
-gets there and counts as 64000. With nothing new the shadow alarms in at most 10 draws, the split
-in at most 8.
+Came out: both hold. The shadow needs 8000 requests; the split never gets there and counts as
+64000. With nothing new the shadow alarms in at most 10 draws, the split in at most 8.
 """
 
 from pathlib import Path
