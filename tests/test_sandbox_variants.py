@@ -2,6 +2,7 @@
 
 import json
 
+import boto3
 import botocore.exceptions
 import pytest
 from local_aws import IMAGE, Aws, tarball
@@ -167,3 +168,63 @@ def test_shadows_stand_beside_one_variant(aws):
             variant("new", 1),
             ShadowProductionVariants=[variant("new", 1) | {"VariantName": "third"}],
         )
+
+
+def routing(kind, **sizes):
+    """Return a DeploymentConfig with traffic routing of that type; sizes are percentages."""
+    sizes = {name: {"Type": "CAPACITY_PERCENT", "Value": n} for name, n in sizes.items()}
+    traffic = {"Type": kind, "WaitIntervalInSeconds": 300, **sizes}
+    return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": traffic}}
+
+
+@pytest.mark.parametrize(
+    "deployment, message",
+    [
+        (routing("CANARI"), "enum value set"),
+        (routing("CANARY", CanarySize=60), "CanarySize must be 1 to 50 percent"),
+        (routing("LINEAR", LinearStepSize=5), "LinearStepSize must be 10 to 50 percent"),
+        ("rolling", "MaximumBatchSize must be 5 to 50 percent"),
+        ("both", "Only one update policy"),
+    ],
+)
+def test_refused_deployments(aws, deployment, message):
+    size = {"Type": "CAPACITY_PERCENT", "Value": 4 if deployment == "rolling" else 20}
+    rolling = {"RollingUpdatePolicy": {"WaitIntervalInSeconds": 0, "MaximumBatchSize": size}}
+    given = {"rolling": rolling, "both": rolling | routing("ALL_AT_ONCE")}
+    if isinstance(deployment, str):
+        deployment = given[deployment]
+    with pytest.raises(botocore.exceptions.ClientError, match=message):
+        aws.sm.update_endpoint(
+            EndpointName="says-nobody", EndpointConfigName="x", DeploymentConfig=deployment
+        )
+
+
+def test_a_valid_deployment_is_not_made_up(aws):
+    serve(aws, "says-deployed", variant("old", 1))
+    for deployment in (routing("CANARY", CanarySize=10), routing("LINEAR", LinearStepSize=25)):
+        with pytest.raises(NotImplementedError, match="has no DeploymentConfig"):
+            aws.sm.update_endpoint(
+                EndpointName="says-deployed",
+                EndpointConfigName="says-deployed",
+                DeploymentConfig=deployment,
+            )
+    aws.sm.delete_endpoint(EndpointName="says-deployed")
+
+
+def test_alarms_are_held_against_their_model(aws):
+    cloudwatch = boto3.client("cloudwatch", region_name="us-east-1")
+    alarm = {
+        "AlarmName": "says-errors",
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "Invocation4XXErrors",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    cloudwatch.put_metric_alarm(**alarm)
+    assert cloudwatch.describe_alarms()["MetricAlarms"][0]["AlarmName"] == "says-errors"
+    with pytest.raises(botocore.exceptions.ClientError, match="enum value set"):
+        cloudwatch.put_metric_alarm(**alarm | {"ComparisonOperator": "Above"})
+    cloudwatch.delete_alarms(AlarmNames=["says-errors"])

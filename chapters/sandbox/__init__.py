@@ -84,6 +84,9 @@ What differs from AWS:
   (`/opt/ml/sagemaker/warmpoolcache`). No instance waits, and no time ends it; UpdateTrainingJob
   does.
 - AutoML jobs (CreateAutoMLJobV2) are checked and then refused: nothing here chooses pipelines.
+- CloudWatch stores metrics and alarms, its requests held against its service model; no alarm is
+  judged (`set_alarm_state` sets one). UpdateEndpoint with a DeploymentConfig is checked and then
+  refused: nothing shifts traffic by time here.
 - EventBridge delivers to SQS and log groups, each event once and in order; on AWS more than one may
   come for a change.
 - A version of the registry that is not Approved is refused by CreateModel; AWS says that such a

@@ -187,6 +187,14 @@ def _reply(model, context, request_signer, **_):
     )
 
 
+def _held(model, context, **_):
+    """Refuse a call that breaks its service model, or return None to let moto answer it."""
+    try:
+        validation.check(model, context["request"], Refused)
+    except Refused as refused:
+        return AWSResponse("", 400, {}, None), refused.answer
+
+
 def _told(error):
     """Return message and code of a ClientError."""
     return {"message": error.response["Error"]["Message"], "code": error.response["Error"]["Code"]}
@@ -252,6 +260,8 @@ def start():
     for service in ("sagemaker", "sagemaker-runtime", "sagemaker-metrics"):
         BUILTIN_HANDLERS.append((f"before-parameter-build.{service}", _remember))
         BUILTIN_HANDLERS.append((f"before-call.{service}", _reply))
+    BUILTIN_HANDLERS.append(("before-parameter-build.cloudwatch", _remember))
+    BUILTIN_HANDLERS.append(("before-call.cloudwatch", _held))
     SageMakerResponse.call_action = _stores_or_says_so(SageMakerResponse.call_action)
     BUILTIN_HANDLERS.append(("after-call.sagemaker", _record))
     BUILTIN_HANDLERS.append(("after-call.sagemaker.DescribeEndpointConfig", _shadows))

@@ -14,6 +14,7 @@ from .images import xgboost_rules
 GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 REFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
 TRAINING, TUNING = "CreateTrainingJob", "CreateHyperParameterTuningJob"
+ENDPOINTS = "CreateEndpoint", "UpdateEndpoint"
 EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 
 ACCOUNT = "123456789012"  # the reader's: an image there is none of AWS
@@ -45,6 +46,7 @@ class View:
         self.ranges = pairs  # (kind, range), the kind such as Continuous
         self.combinations = math.prod(map(choices, pairs))
         self.image = self.algorithm.get("TrainingImage", "")
+        self.deployment = request.get("DeploymentConfig", {})
         band = self.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
         inferred = [int(self.static[k]) for k in EPOCHS if self.static.get(k, "").isdecimal()]
         self.least = band.get("MinResource", 1)  # Hyperband's resource: epochs
@@ -334,3 +336,27 @@ def tunable_hyperparameters(view):
         elif not all(xgboost_rules.within(name, end) for end in ends):
             interval = xgboost_rules.NUMBERS[name][1]
             yield f"The range of {name} leaves what XGBoost takes, {interval}."
+
+
+@rule(REFERENCE + "DeploymentConfig.html", *ENDPOINTS)
+def one_update_policy(view):
+    """A deployment is blue/green or rolling, not both."""
+    if {"BlueGreenUpdatePolicy", "RollingUpdatePolicy"} <= view.deployment.keys():
+        yield "Only one update policy should be used in the deployment configuration."
+
+
+@rule(REFERENCE + "TrafficRoutingConfig.html", *ENDPOINTS)
+def sizes_of_steps(view):
+    """A canary has at most 50 % of the capacity, a linear step 10 to 50, a rolling one 5 to 50.
+
+    Instances are not counted. Source of the last: API_RollingUpdatePolicy.html.
+    """
+    blue_green = view.deployment.get("BlueGreenUpdatePolicy", {})
+    steps = blue_green.get("TrafficRoutingConfiguration", {}) | view.deployment.get(
+        "RollingUpdatePolicy", {}
+    )
+    for name, least in (("CanarySize", 1), ("LinearStepSize", 10), ("MaximumBatchSize", 5)):
+        size = steps.get(name, {})
+        percent = size.get("Type") == "CAPACITY_PERCENT"
+        if percent and not least <= size["Value"] <= 50:
+            yield f"{name} must be {least} to 50 percent of the capacity."
