@@ -12,6 +12,10 @@ as met at a check if its condition holds there; with a debounce of k, it alarms 
 checks in a row.
 
 The columns hold, for each rule and for a debounce of 1, 3, 5 and 10, the step of the alarm, or -1.
+Before them stands a first look, what five checks measure by step 10: the first loss as a multiple
+of log 10; the largest change of a weight matrix within ten steps, as a multiple of its mean size;
+the share of sigmoid inputs beyond -4 to 4; the share of validation images that are training images
+too; and the number of classes in the first batch. The two loss curves are kept for the seed 0.
 
 Seeds: 0 to 19, for split, starting weights and batches.
 
@@ -34,10 +38,18 @@ Holds, as "the overfitting rule has to go": no debounce saves Overfit from being
 Holds, as "nothing finds the leak": with the rules that are left, the leak is found in at most 1 of
 10 trainings.
 
-Came out: TODO.
+Noted after the run, as "a first look finds more than the rules": with the thresholds in
+LOOKS, set after the seeds 0 to 9 had been seen, the five checks find more of the faulty trainings
+than the debounced rules and stop at most 10 % of the sound ones.
+
+Came out: all hold. On the seeds 10 to 19 at least one of the eight rules, as delivered, alarms in
+60 of 60 sound and in 120 of 120 faulty trainings. Overfit and Overtraining are dropped; the six
+others, debounced, stop 1 of 60 and find 68 of 120. The first look stops none of the sound ones and
+finds 87 of 120; the two together find 108 of 120.
 """
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_digits
 
 STEPS, EVERY, RATE, BATCH = 400, 10, 0.1, 32
@@ -64,17 +76,24 @@ SOUND = {
     "sound, large batches": {"batch": 128},
     "sound, small batches": {"batch": 8, "rate": 0.03},
 }
+LOOKS = {  # the range in which a training looks sound
+    "start": (0.5, 2.0),
+    "moved": (0.005, 0.25),
+    "flat": (0.0, 0.5),
+    "copies": (0.0, 0.0),
+    "classes": (3, 10),
+}
 RULES = ["vanishing", "exploding", "loss", "overfit", "overtraining", "dead", "saturated", "ratio"]
-CASES = [
-    {"training": name, "seed": seed} for name in [*SOUND, *FAULTS] for seed in range(20)
-]
-TOLERANCE = {f"{rule}_{k}": 0 for rule in RULES for k in DEBOUNCES}
+CASES = [{"training": name, "seed": seed} for name in [*SOUND, *FAULTS] for seed in range(20)]
+TOLERANCE = {"start": 1e-6, "moved": 1e-6, "flat": 0.002, "copies": 0, "classes": 0}
+TOLERANCE |= {f"{rule}_{k}": 0 for rule in RULES for k in DEBOUNCES}
 DIGITS, LABELS = load_digits(return_X_y=True)
 
 
 def chaotic(case):
     """Return whether a training differs between machines far beyond rounding."""
-    return case["training"] in ("rate too high", "exploding recurrence", "unscaled inputs")
+    names = ["rate too high", "exploding recurrence", "unscaled inputs", "sum instead of mean"]
+    return case["training"] in names
 
 
 def softmax(z):
@@ -204,6 +223,8 @@ def saved(
                 "inside": before[:-1],
                 "outside": after[1:-1],
                 "unit": unit,
+                "classes": len(np.unique(y[now])),
+                "copies": np.isin(held, chosen).mean(),
             }
         weights = [array - rate * slope for array, slope in zip(weights, slopes, strict=True)]
 
@@ -254,12 +275,33 @@ def alarm(answers, k):
     return -1
 
 
+def first_look(records):
+    """Return what five checks measure at the first two of the saved steps, a dict of numbers."""
+    first, second = records[:2]
+    moved = [
+        np.abs(new - old).mean() / np.abs(old).mean()
+        for old, new in zip(first["weights"], second["weights"], strict=True)
+        if old.ndim == 2
+    ]
+    flat = [(np.abs(z) > 4).mean() for z in first["inside"] if first["unit"] == "sigmoid"]
+    return {
+        "start": float(first["loss"] / np.log(10)),
+        "moved": float(max(moved)),
+        "flat": float(max(flat, default=0)),
+        "copies": float(first["copies"]),
+        "classes": first["classes"],
+    }
+
+
 def run(case):
-    """Return the steps of the alarms."""
+    """Return what the first look measures, and the steps of the alarms."""
     settings = {**SOUND, **FAULTS}[case["training"]]
     with np.errstate(all="ignore"):
-        found = met(saved(case["seed"], **settings))
-    steps = {}
+        records = list(saved(case["seed"], **settings))
+        found, steps = met(records), first_look(records)
+    for kind in ("loss", "validation"):
+        kept = records if case["seed"] == 0 else []
+        steps[f"{kind}_curve"] = " ".join(f"{one[kind]:.2f}" for one in kept) or "not kept"
     for rule, answers in found.items():
         for k in DEBOUNCES:
             check = alarm(answers, k)
@@ -296,6 +338,14 @@ def verdicts(table):
         "sound stopped as delivered": int(delivered[is_sound].sum()),
         "faulty found as delivered": int(delivered[~is_sound].sum()),
     }
+    looks = ~np.all([last[name].between(*ends) for name, ends in LOOKS.items()], axis=0)
+    figures |= {
+        "sound stopped by the first look": int(looks[is_sound].sum()),
+        "faulty found by the first look": int(looks[~is_sound].sum()),
+        "faulty found by both": int((looks | debounced)[~is_sound].sum()),
+    }
+    seen = pd.Series(looks, last.index).groupby(last.training).sum()
+    figures |= {f"looked, {name}": int(count) for name, count in seen.items()}
     figures |= {f"found, {name}": int(count) for name, count in found.items()}
     holds = {
         "as delivered the rules stop most sound trainings": figures["delivered, sound"] > 0.5,
@@ -303,5 +353,8 @@ def verdicts(table):
         "debounced rules still find half of the faulty ones": figures["debounced, faulty"] > 0.5,
         "the overfitting rule has to go": "overfit" not in chosen,
         "nothing finds the leak": found["leak"] <= 1,
+        "a first look finds more than the rules": looks[~is_sound].sum()
+        > debounced[~is_sound].sum()
+        and looks[is_sound].mean() <= 0.1,
     }
     return holds, figures
