@@ -5,6 +5,7 @@ import json
 import boto3
 import numpy as np
 import pytest
+import smdebug_rulesconfig as rule_configs
 from local_aws import Aws, archive
 
 RULE_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
@@ -183,6 +184,17 @@ def test_a_rule_stops_its_job(aws):
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert statuses(job) == {"LossNotDecreasing": "IssuesFound"}
     assert 10 < len(aws.log("stopped-by-rule")) < 2000
+
+
+def test_actions_of_the_sdk_are_understood(aws):
+    stop = rule_configs.StopTraining()
+    actions = rule_configs.ActionList(stop, rule_configs.Email("team@example.com"))
+    actions.update_training_job_prefix_if_not_specified("stopped-by-sdk")
+    text = actions.serialize()
+    assert text.startswith('[{\\"name\\"')
+    script = "for step in range(3000):\n    save(step, loss=1.0)\n    time.sleep(0.02)"
+    job = train(aws, "stopped-by-sdk", script, rule("LossNotDecreasing", action_json=text))
+    assert job["TrainingJobStatus"] == "Stopped"
 
 
 def test_another_prefix_stops_nothing(aws):

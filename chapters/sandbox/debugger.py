@@ -394,12 +394,13 @@ def judge_of(configuration, given, collections):
 
 
 def act(text, name):
-    """Take the actions of a rule, JSON as the SDK's rule_configs.ActionList writes it.
+    """Take the actions of a rule, JSON, or with escaped quotes as the SDK's ActionList writes it
+    (smdebug_rulesconfig 1.0.1, `Action.serialize`).
 
     As in smdebug 1.0.34 the text is put in lower case, so that a job with capitals in its name is
     not found; and a job is stopped only if it is the only one that runs and begins with the prefix.
     """
-    actions = json.loads(text.lower() or "[]")
+    actions = json.loads(text.lower().replace('\\"', '"') or "[]")
     for action in actions if isinstance(actions, list) else [actions]:
         if action["name"] == "stoptraining" and action.get("training_job_prefix"):
             stop(action["training_job_prefix"])
