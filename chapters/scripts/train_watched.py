@@ -25,6 +25,7 @@ class Hook(xgboost.callback.TrainingCallback):
     """Saves losses, labels and predictions of every fifth round in event files, a folder a mode."""
 
     def __init__(self, folder, every=5):
+        """Open a file a mode below the folder."""
         self.every, self.writers = every, {}
         for mode in ("train", "validation"):
             (folder / mode).mkdir(parents=True, exist_ok=True)
