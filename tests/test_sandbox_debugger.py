@@ -175,6 +175,25 @@ def test_a_job_tells_what_its_rules_found(aws):
     assert stored["KeyCount"] == 1
 
 
+def test_files_are_read_as_of_one_moment(aws, tmp_path, monkeypatch):
+    from sandbox.debugger import Debugger
+
+    train, validation = tmp_path / "a.tfevents", tmp_path / "validation" / "b.tfevents"
+    validation.parent.mkdir()
+    event = b"\x10\x07"  # an Event of step 7
+    record = len(event).to_bytes(8, "little") + bytes(4) + event + bytes(4)
+    for path in (train, validation):
+        path.write_bytes(3 * record)
+    size = len(record)
+    torn = {train: size, validation: 3 * size}
+    whole = {train: 2 * size, validation: 2 * size}
+    looks = iter([torn, whole, whole])
+    debugger = Debugger({"TrainingJobName": "x"}, print)
+    monkeypatch.setattr(debugger, "sizes", lambda folders: next(looks))
+    debugger.read([tmp_path])
+    assert debugger.offsets == whole
+
+
 def test_a_rule_stops_its_job(aws):
     script = (
         "for step in range(3000):\n    save(step, loss=1.0)\n    print(step)\n    time.sleep(0.02)"
