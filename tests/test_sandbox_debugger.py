@@ -5,6 +5,7 @@ import json
 import boto3
 import numpy as np
 import pytest
+import smdebug_rulesconfig as rule_configs
 from local_aws import Aws, archive
 
 RULE_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
@@ -174,6 +175,25 @@ def test_a_job_tells_what_its_rules_found(aws):
     assert stored["KeyCount"] == 1
 
 
+def test_files_are_read_as_of_one_moment(aws, tmp_path, monkeypatch):
+    from sandbox.debugger import Debugger
+
+    train, validation = tmp_path / "a.tfevents", tmp_path / "validation" / "b.tfevents"
+    validation.parent.mkdir()
+    event = b"\x10\x07"  # an Event of step 7
+    record = len(event).to_bytes(8, "little") + bytes(4) + event + bytes(4)
+    for path in (train, validation):
+        path.write_bytes(3 * record)
+    size = len(record)
+    torn = {train: size, validation: 3 * size}
+    whole = {train: 2 * size, validation: 2 * size}
+    looks = iter([torn, whole, whole])
+    debugger = Debugger({"TrainingJobName": "x"}, print)
+    monkeypatch.setattr(debugger, "sizes", lambda folders: next(looks))
+    debugger.read([tmp_path])
+    assert debugger.offsets == whole
+
+
 def test_a_rule_stops_its_job(aws):
     script = (
         "for step in range(3000):\n    save(step, loss=1.0)\n    print(step)\n    time.sleep(0.02)"
@@ -183,6 +203,17 @@ def test_a_rule_stops_its_job(aws):
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert statuses(job) == {"LossNotDecreasing": "IssuesFound"}
     assert 10 < len(aws.log("stopped-by-rule")) < 2000
+
+
+def test_actions_of_the_sdk_are_understood(aws):
+    stop = rule_configs.StopTraining()
+    actions = rule_configs.ActionList(stop, rule_configs.Email("team@example.com"))
+    actions.update_training_job_prefix_if_not_specified("stopped-by-sdk")
+    text = actions.serialize()
+    assert text.startswith('[{\\"name\\"')
+    script = "for step in range(3000):\n    save(step, loss=1.0)\n    time.sleep(0.02)"
+    job = train(aws, "stopped-by-sdk", script, rule("LossNotDecreasing", action_json=text))
+    assert job["TrainingJobStatus"] == "Stopped"
 
 
 def test_another_prefix_stops_nothing(aws):

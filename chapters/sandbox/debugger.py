@@ -318,19 +318,30 @@ class Debugger:
             tell(self.statuses)
         self.offsets, self.waiting = {}, {}  # {path: bytes read}, {step: {mode: {tag: array}}}
 
+    def sizes(self, folders):
+        """Return {path: bytes} of the event files below these folders."""
+        paths = [path for folder in folders for path in sorted(folder.rglob("*tfevents*"))]
+        return {path: path.stat().st_size for path in paths}
+
     def read(self, folders):
-        """Take in what the event files below these folders have gained."""
-        for folder in folders:
-            for path in sorted(folder.rglob("*tfevents*")):
-                mode = EVAL if {"validation", "eval"} & {*path.parts} else TRAIN
-                with path.open("rb") as file:
-                    file.seek(self.offsets.get(path, 0))
-                    rest = file.read()
-                # a record: 8 bytes of length, 4 of a checksum, an Event, 4 of a checksum
-                while len(rest) >= 16 + (size := int.from_bytes(rest[:8], "little")):
-                    self.take(Event.FromString(rest[12 : 12 + size]), mode)
-                    rest = rest[16 + size :]
-                self.offsets[path] = path.stat().st_size - len(rest)
+        """Take in what the event files below these folders have gained, as of one moment.
+
+        Two equal looks at the sizes belong to one moment, so that no file is ahead of another.
+        """
+        sizes = self.sizes(folders)
+        while sizes != (later := self.sizes(folders)):
+            sizes = later
+        for path, size in sizes.items():
+            mode = EVAL if {"validation", "eval"} & {*path.parts} else TRAIN
+            begin = self.offsets.get(path, 0)
+            with path.open("rb") as file:
+                file.seek(begin)
+                rest = file.read(size - begin)
+            # a record: 8 bytes of length, 4 of a checksum, an Event, 4 of a checksum
+            while len(rest) >= 16 + (length := int.from_bytes(rest[:8], "little")):
+                self.take(Event.FromString(rest[12 : 12 + length]), mode)
+                rest = rest[16 + length :]
+            self.offsets[path] = size - len(rest)
 
     def take(self, event, mode):
         """Keep the numbers of an event for its step."""
@@ -394,12 +405,13 @@ def judge_of(configuration, given, collections):
 
 
 def act(text, name):
-    """Take the actions of a rule, JSON as the SDK's rule_configs.ActionList writes it.
+    """Take the actions of a rule, JSON, or with escaped quotes as the SDK's ActionList writes it
+    (smdebug_rulesconfig 1.0.1, `Action.serialize`).
 
     As in smdebug 1.0.34 the text is put in lower case, so that a job with capitals in its name is
     not found; and a job is stopped only if it is the only one that runs and begins with the prefix.
     """
-    actions = json.loads(text.lower() or "[]")
+    actions = json.loads(text.lower().replace('\\"', '"') or "[]")
     for action in actions if isinstance(actions, list) else [actions]:
         if action["name"] == "stoptraining" and action.get("training_job_prefix"):
             stop(action["training_job_prefix"])
