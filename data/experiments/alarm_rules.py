@@ -11,8 +11,8 @@ with its default thresholds, judge what was saved. A rule counts as met at a che
 holds there; with a debounce of k, it alarms when it was met at k checks in a row.
 
 The rules depart from AWS's list in five points. LossNotDecreasing compares with 50 steps before,
-not 10, and at every check, where AWS's judges only every so many steps as it looks back. Overfit
-takes the training loss of one batch, as a hook saves it at that step, where the list speaks of mean
+not 10, and at every check, where AWS's, set to 50, would judge only every 50 steps. Overfit takes
+the training loss of one batch, as a hook saves it at that step, where the list speaks of mean
 losses. WeightUpdateRatio compares steps ten apart, where the list asks for consecutive ones. A
 patience counts checks, not steps. Activations are those of 200 fixed training images, not of the
 batch.
