@@ -6,10 +6,16 @@ that nobody uses; a network of 64-32-32-10 units trained by plain gradient desce
 batches of 32 and a rate of 0.1. Twelve faults (FAULTS says how each is planted; the recurrent one
 reads an image as 16 groups of 4 pixels) and six sound trainings (SOUND). At every tenth step the
 loss of the batch, the validation loss, gradients, weights, and what the hidden layers put in and
-out for 200 training images are saved. Eight of AWS's built-in rules judge what was saved, with the
-defaults of AWS's documentation, except that LossNotDecreasing compares over 50 steps. A rule counts
-as met at a check if its condition holds there; with a debounce of k, it alarms when it was met at k
-checks in a row.
+out for 200 training images are saved. Eight of AWS's built-in rules, rewritten here from AWS's list
+with its default thresholds, judge what was saved. A rule counts as met at a check if its condition
+holds there; with a debounce of k, it alarms when it was met at k checks in a row.
+
+The rules depart from AWS's list in five points. LossNotDecreasing compares with 50 steps before,
+not 10, and at every check, where AWS's, set to 50, would judge only every 50 steps. Overfit takes
+the training loss of one batch, as a hook saves it at that step, where the list speaks of mean
+losses. WeightUpdateRatio compares steps ten apart, where the list asks for consecutive ones. A
+patience counts checks, not steps. Activations are those of 200 fixed training images, not of the
+batch.
 
 The columns hold, for each rule and for a debounce of 1, 3, 5 and 10, the step of the alarm, or -1.
 Before them stands a first look, what five checks measure by step 10: the first loss as a multiple
