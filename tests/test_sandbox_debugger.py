@@ -175,6 +175,16 @@ def test_a_job_tells_what_its_rules_found(aws):
     assert stored["KeyCount"] == 1
 
 
+def test_a_job_that_saves_no_tensor_ends_its_rules_with_an_error(aws):
+    job = train(aws, "rule-blind", "", rule("LossNotDecreasing"), rule("Overfit"))
+    assert job["TrainingJobStatus"] == "Completed"
+    assert statuses(job) == {"LossNotDecreasing": "Error", "Overfit": "Error"}
+    for one in job["DebugRuleEvaluationStatuses"]:
+        assert one["StatusDetails"].startswith("ClientError: No debugging data was saved")
+    other = train(aws, "rule-other", "save(0, bias=[1.0])", rule("LossNotDecreasing"))
+    assert statuses(other) == {"LossNotDecreasing": "NoIssuesFound"}
+
+
 def test_files_are_read_as_of_one_moment(aws, tmp_path, monkeypatch):
     from sandbox.debugger import Debugger
 

@@ -40,7 +40,8 @@ What differs from AWS:
   instance.
 - Debugger rules are judged in the process that asks for the job, about ten times a second, from
   event files that the script writes itself (`debugger`): nothing hooks into a framework. On AWS
-  each rule is a processing job. A rule that never meets its tensors ends as NoIssuesFound.
+  each rule is a processing job. If a job saves no tensor, its rules end with Error, as on AWS; a
+  rule that only misses its own tensors ends as NoIssuesFound.
 - What an image answers (FailureReason, content types, metrics) is read from the containers' source,
   named in `container` and `images`, and goes by the image in the request. AWS's own packages
   (sagemaker_training, sagemaker_inference and so on) are not there to import.

@@ -3,7 +3,8 @@
 The script writes event files, the format of SMDebug and TensorBoard, below the LocalPath of
 DebugHookConfig: one record a tensor, its tag being the tensor's name. Files in a folder called
 `validation` or `eval` are of the mode EVAL, all others of TRAIN. A step is judged as soon as a
-later one is there, or the job has ended.
+later one is there, or the job has ended. Where a job has saved no tensor, its rules end with Error
+and the words of AWS's evaluator, https://github.com/tensorflow/tensorflow/issues/51414.
 
 Conditions, parameters and defaults are those of AWS's list of built-in rules,
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html (a copy of 2023), names
@@ -20,6 +21,11 @@ from tensorboard.util.tensor_util import make_ndarray
 from .api import arn, client, now
 
 IMAGE = "sagemaker-debugger-rules"
+NOTHING_SAVED = (
+    "ClientError: No debugging data was saved by the training job. Check that the debugger hook was"
+    " configured correctly before starting the training job. Exception: Training job has ended. All"
+    " the collection files could not be loaded\n"
+)
 COLLECTIONS = {
     "all": ".*",
     "losses": ".*loss",
@@ -317,6 +323,7 @@ class Debugger:
         if self.statuses:
             tell(self.statuses)
         self.offsets, self.waiting = {}, {}  # {path: bytes read}, {step: {mode: {tag: array}}}
+        self.saved = False  # whether a tensor was read
 
     def sizes(self, folders):
         """Return {path: bytes} of the event files below these folders."""
@@ -351,6 +358,7 @@ class Debugger:
             if array.dtype.kind in "biuf":
                 step = self.waiting.setdefault(event.step, {TRAIN: {}, EVAL: {}})
                 step[mode][value.tag] = array.astype(float)
+                self.saved = True
 
     def look(self, folders, to_the_end=False):
         """Judge the steps that are complete, and act."""
@@ -364,10 +372,13 @@ class Debugger:
                     self.found(name, step)
 
     def finish(self, folders):
-        """Judge what is left; rules that found nothing have found nothing."""
+        """Judge what is left; rules without a tensor fail, others that found nothing have ended."""
         self.look(folders, to_the_end=True)
         for name in list(self.judges):
-            self.end(name, "NoIssuesFound")
+            if self.saved:
+                self.end(name, "NoIssuesFound")
+            else:
+                self.end(name, "Error", StatusDetails=NOTHING_SAVED)
 
     def found(self, name, step):
         """End a rule whose condition holds, and take its actions."""
@@ -410,6 +421,8 @@ def act(text, name):
 
     As in smdebug 1.0.34 the text is put in lower case, so that a job with capitals in its name is
     not found; and a job is stopped only if it is the only one that runs and begins with the prefix.
+    smdebug looks for it when the rule starts (smdebug/rules/action/stop_training_action.py), and
+    this function at the alarm.
     """
     actions = json.loads(text.lower().replace('\\"', '"') or "[]")
     for action in actions if isinstance(actions, list) else [actions]:

@@ -17,15 +17,16 @@ from tensorboard.util.tensor_util import make_tensor_proto
 parser = argparse.ArgumentParser()
 parser.add_argument("--rounds", type=int, default=200)
 parser.add_argument("--learning-rate", type=float, default=0.1)
+parser.add_argument("--hook", type=int, default=1)  # 0: save nothing
 parser.add_argument("--pause", type=float, default=0)  # seconds a round: a larger table's time
 args = parser.parse_args()
 
 
 class Hook(xgboost.callback.TrainingCallback):
-    """Saves losses, labels and predictions of every fifth round in event files, a folder a mode."""
+    """Saves losses, labels and predictions of every fifth round, in one folder per mode."""
 
     def __init__(self, folder, every=5):
-        """Open a file a mode below the folder."""
+        """Open one file per mode in the folder."""
         self.every, self.writers = every, {}
         for mode in ("train", "validation"):
             (folder / mode).mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,7 @@ class Hook(xgboost.callback.TrainingCallback):
             self.writers[mode] = RecordWriter(file)
 
     def save(self, mode, step, **tensors):
-        """Append a record a tensor."""
+        """Append one record per tensor."""
         for tag, value in tensors.items():
             tensor = make_tensor_proto(np.asarray(value, "float32"))
             summary = Summary(value=[Summary.Value(tag=tag, tensor=tensor)])
@@ -59,8 +60,10 @@ def read(channel):
 
 
 data = {mode: read(mode) for mode in ("train", "validation")}
-with open("/opt/ml/input/config/debughookconfig.json") as file:
-    hook = Hook(Path(json.load(file)["LocalPath"]))
+callbacks = []
+if args.hook:
+    with open("/opt/ml/input/config/debughookconfig.json") as file:
+        callbacks.append(Hook(Path(json.load(file)["LocalPath"])))
 settings = {"objective": "binary:logistic", "eta": args.learning_rate, "max_depth": 4}
 settings |= {"nthread": 1, "seed": 0}
 found = {}
@@ -70,7 +73,7 @@ model = xgboost.train(
     args.rounds,
     evals=[(data[mode], mode) for mode in data],
     evals_result=found,
-    callbacks=[hook],
+    callbacks=callbacks,
     verbose_eval=False,
 )
 print(f"validation_logloss={found['validation']['logloss'][-1]:.4f}")
