@@ -3,6 +3,7 @@ what the page shows, start the real server, open the page in Chromium, and compa
 what the cells have computed.
 
 python tools/pages.py mlflow          in the environment of requirements-mlflow.txt
+python tools/pages.py tensorboard     in the environment of the course
 python tools/pages.py mlflow --check  the same, without keeping the picture
 
 Prints one sentence a problem, keeps no picture then, and exits with 1.
@@ -58,7 +59,31 @@ class MLflow:
                 button.click()
 
 
-PAGES = {"mlflow": MLflow}
+class TensorBoard:
+    """The tab Scalars with the trainings of chapter 160."""
+
+    notebook, last_cell = "160_tensorboard.ipynb", "trace-read"
+    size = (1200, 880)
+    program = "tensorboard"
+
+    def options(self, names, port):
+        """Return what follows the program, a list, to serve the folder of the cells' logs."""
+        return ["--logdir", str(names["logs"]), "--port", str(port), "--load_fast", "false"]
+
+    def address(self, names):
+        """Return the part of the address behind the port."""
+        return "/?darkMode=false#scalars"
+
+    def texts(self, names):
+        """Return what has to stand on the page, a list of str."""
+        runs = [f"{run}/train" for run in ["ana", "ben", "carla"]]
+        return [*runs, "epoch_learning_rate", "epoch_loss", "Smoothing"]
+
+    def tidy(self, page):
+        """Show as many cards as there is room for."""
+
+
+PAGES = {"mlflow": MLflow, "tensorboard": TensorBoard}
 
 
 def run_cells(notebook, last_cell):
