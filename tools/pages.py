@@ -27,6 +27,15 @@ import nbformat
 
 CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
 WAIT = 90  # seconds for a server to answer and for a page to be drawn
+# the text of a page with that of its web components, which body does not include
+TEXT = """() => {
+    const inside = (root) => [...root.querySelectorAll("*")].flatMap((one) =>
+        one.shadowRoot
+            ? [...[...one.shadowRoot.children].map((child) => child.innerText || ""),
+               ...inside(one.shadowRoot)]
+            : []);
+    return [document.body.innerText, ...inside(document)].join("\\n");
+}"""
 
 
 class MLflow:
@@ -68,7 +77,10 @@ class TensorBoard:
 
     def options(self, names, port):
         """Return what follows the program, a list, to serve the folder of the cells' logs."""
-        return ["--logdir", str(names["logs"]), "--port", str(port), "--load_fast", "false"]
+        logs = Path(tempfile.gettempdir()) / "mine"  # the page shows the folder's name
+        shutil.rmtree(logs, ignore_errors=True)
+        shutil.copytree(names["logs"], logs)
+        return ["--logdir", logs.name, "--port", str(port), "--load_fast", "false"]
 
     def address(self, names):
         """Return the part of the address behind the port."""
@@ -80,7 +92,7 @@ class TensorBoard:
         return [*runs, "epoch_learning_rate", "epoch_loss", "Smoothing"]
 
     def tidy(self, page):
-        """Show as many cards as there is room for."""
+        """Nothing covers the page."""
 
 
 PAGES = {"mlflow": MLflow, "tensorboard": TensorBoard}
@@ -138,7 +150,7 @@ def look(page, browser, url, texts):
     window = browser.new_page(viewport={"width": width, "height": height})
     window.goto(url)
     for _ in range(WAIT):
-        seen = window.inner_text("body")
+        seen = window.evaluate(TEXT)
         if not missing(texts, seen):
             break
         time.sleep(1)
