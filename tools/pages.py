@@ -3,6 +3,7 @@ what the page shows, start the real server, open the page in Chromium, and compa
 what the cells have computed.
 
 python tools/pages.py mlflow          in the environment of requirements-mlflow.txt
+python tools/pages.py tensorboard     in the environment of the course
 python tools/pages.py mlflow --check  the same, without keeping the picture
 
 Prints one sentence a problem, keeps no picture then, and exits with 1.
@@ -26,6 +27,15 @@ import nbformat
 
 CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
 WAIT = 90  # seconds for a server to answer and for a page to be drawn
+# the text of a page with that of its web components, which body does not include
+TEXT = """() => {
+    const inside = (root) => [...root.querySelectorAll("*")].flatMap((one) =>
+        one.shadowRoot
+            ? [...[...one.shadowRoot.children].map((child) => child.innerText || ""),
+               ...inside(one.shadowRoot)]
+            : []);
+    return [document.body.innerText, ...inside(document)].join("\\n");
+}"""
 
 
 class MLflow:
@@ -58,7 +68,34 @@ class MLflow:
                 button.click()
 
 
-PAGES = {"mlflow": MLflow}
+class TensorBoard:
+    """The tab Scalars with the trainings of chapter 160."""
+
+    notebook, last_cell = "160_tensorboard.ipynb", "trace-read"
+    size = (1200, 880)
+    program = "tensorboard"
+
+    def options(self, names, port):
+        """Return what follows the program, a list, to serve the folder of the cells' logs."""
+        logs = Path(tempfile.gettempdir()) / "mine"  # the page shows the folder's name
+        shutil.rmtree(logs, ignore_errors=True)
+        shutil.copytree(names["logs"], logs)
+        return ["--logdir", logs.name, "--port", str(port), "--load_fast", "false"]
+
+    def address(self, names):
+        """Return the part of the address behind the port."""
+        return "/?darkMode=false#scalars"
+
+    def texts(self, names):
+        """Return what has to stand on the page, a list of str."""
+        runs = [f"{run}/train" for run in ["ana", "ben", "carla"]]
+        return [*runs, "epoch_learning_rate", "epoch_loss", "Smoothing"]
+
+    def tidy(self, page):
+        """Nothing covers the page."""
+
+
+PAGES = {"mlflow": MLflow, "tensorboard": TensorBoard}
 
 
 def run_cells(notebook, last_cell):
@@ -113,7 +150,7 @@ def look(page, browser, url, texts):
     window = browser.new_page(viewport={"width": width, "height": height})
     window.goto(url)
     for _ in range(WAIT):
-        seen = window.inner_text("body")
+        seen = window.evaluate(TEXT)
         if not missing(texts, seen):
             break
         time.sleep(1)
