@@ -109,6 +109,27 @@ def test_checkpoints_are_stored_while_the_job_runs(aws):
     assert seen
 
 
+# keeps the newest of its files only, begins by removing what it finds
+KEEP_ONE = """
+import glob, os, time
+folder = "/opt/ml/checkpoints"
+for number in range(3):
+    for old in glob.glob(f"{folder}/*"):
+        print("removes", os.path.basename(old))
+        os.remove(old)
+    open(f"{folder}/{number}", "w").write("x")
+    time.sleep(0.3)
+"""
+
+
+def test_a_checkpoint_that_the_script_deletes_is_deleted_in_s3(aws):
+    aws.s3.put_object(Bucket=aws.bucket, Key="taken-thrifty/earlier", Body=b"x")
+    aws.run("taken-thrifty", KEEP_ONE, **kept(aws, "taken-thrifty"))
+    assert aws.log("taken-thrifty") == [f"removes {name}" for name in ["earlier", "0", "1"]]
+    found = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="taken-thrifty/")["Contents"]
+    assert [one["Key"] for one in found] == ["taken-thrifty/2"]
+
+
 def test_a_warm_pool_keeps_its_cache(aws):
     pool = {"InstanceType": "ml.m5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10}
     keep = {"ResourceConfig": pool | {"KeepAlivePeriodInSeconds": 600}}

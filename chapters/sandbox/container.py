@@ -194,6 +194,7 @@ def prepare(request, host, hosts, ml, port, log):
     for folder in ("code", "model", "input/config", "input/data", "output/data", CACHE):
         (ml / folder).mkdir(parents=True)
     name, synced, checkpoints, channels = request["TrainingJobName"], [], [], {}
+    stored = {}
     for member in SYNCED.keys() & request.keys():
         location, default, suffix = SYNCED[member]
         folder = ml / local_folder(request[member].get("LocalPath", default))
@@ -203,6 +204,7 @@ def prepare(request, host, hosts, ml, port, log):
         if member == "CheckpointConfig":
             files.download(uri + "/", folder)
             checkpoints.append((folder, uri))
+            stored |= files.states(folder)
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input/data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -233,7 +235,8 @@ def prepare(request, host, hosts, ml, port, log):
     script = program or str(IMAGES / "xgboost_image.py")
     command = [sys.executable, script, *variables["user_args"]]
     tensors = ml / local_folder(request.get("DebugHookConfig", {}).get("LocalPath", TENSORS))
-    return Host(host, ml, command, environment, synced, checkpoints, tensors, log)
+    sync = synced, checkpoints
+    return Host(host, ml, command, environment, *sync, tensors, log, stored=stored)
 
 
 def config_files(request, hosts, host, hyperparameters):

@@ -87,21 +87,33 @@ def upload(pairs):
             client("s3").put_object(Bucket=bucket, Key=key, Body=file)
 
 
-def upload_changed(folder, uri, stored):
-    """Copy the files of a folder to an S3 prefix that `stored` does not hold as they are now.
+def states(folder):
+    """Return {path: (time, size)} of the files of a folder, in order."""
+    found = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path: (status.st_mtime_ns, status.st_size) for path, status in found}
 
-    `stored`, {path: (time, size)}, is brought up to date.
+
+def upload_changed(folder, uri, stored):
+    """Copy the files of a folder to an S3 prefix that `stored` does not hold as they are now, and
+    delete there what it holds and the folder no longer has.
+
+    `stored`, {path: (time, size)}, is brought up to date. Source: "If a checkpoint is deleted in
+    the SageMaker AI container, it will also be deleted in the S3 folder",
+    https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
     """
     bucket, prefix = split(uri.rstrip("/"))
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            status = path.stat()
-            state = status.st_mtime_ns, status.st_size
-            if stored.get(path) != state:
-                key = f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
-                with path.open("rb") as file:
-                    client("s3").put_object(Bucket=bucket, Key=key, Body=file)
-                stored[path] = state
+
+    def key(path):
+        return f"{prefix}/{path.relative_to(folder).as_posix()}".lstrip("/")
+
+    for path, state in states(folder).items():
+        if stored.get(path) != state:
+            with path.open("rb") as file:
+                client("s3").put_object(Bucket=bucket, Key=key(path), Body=file)
+            stored[path] = state
+    for path in [path for path in stored if not path.exists()]:
+        client("s3").delete_object(Bucket=bucket, Key=key(path))
+        del stored[path]
 
 
 def upload_archive(folders, uri):

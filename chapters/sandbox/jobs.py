@@ -357,8 +357,7 @@ def attend(job, folder, watch, until):
     job.description = first | job.description
     job.hosts = hosts
     run_hosts(job, watch, until)
-    if job.lost:
-        sync(job)
+    sync(job)
     if job.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"):
         job.cache = job.cache or Path(tempfile.mkdtemp(prefix="warm-pool-", dir=caches.name))
         for host in hosts:
