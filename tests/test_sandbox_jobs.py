@@ -288,7 +288,7 @@ SLOW = "import time; print('val=1'); time.sleep(60)"
 
 
 def test_hosts_are_stopped_by_their_time(aws):
-    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 3}}
     job, ended = train(aws, "slow-hosts", SLOW, 3, **limit)
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded" and ended
     for host in ("algo-1", "algo-2", "algo-3"):
