@@ -12,6 +12,7 @@ import make_transactions
 import numpy as np
 import pandas as pd
 import pytest
+from course_files import course_files
 from notebooks import CHAPTERS, ROOT, read
 from scipy.special import erf, softmax
 
@@ -245,3 +246,7 @@ def test_every_file_is_described():
     ]
     files += [p.name for p in (DATA / "experiments").glob("*.csv")]
     assert files and [name for name in files if f"`{name}`" not in described] == []
+
+
+def test_the_course_is_small_enough_to_hand_on():
+    assert sum(path.stat().st_size for path in course_files(ROOT)) < 40 * 2**20

@@ -2,10 +2,15 @@
 out on a platform.
 """
 
+import base64
+import io
+
 import nbformat
+import numpy as np
 import pytest
 from notebooks import CHAPTERS, ROOT, code_cells, read
-from run_chapters import left_out, main, needs, normalise, save
+from PIL import Image
+from run_chapters import left_out, main, needs, normalise, save, without_alpha
 
 
 @pytest.fixture
@@ -79,6 +84,19 @@ def test_stored_form_keeps_what_the_course_says_of_notebook_and_cells():
     assert sorted(notebook.metadata) == ["course", "kernelspec", "language_info"]
     assert notebook.metadata.course == {"needs": ["gloo"]}
     assert notebook.cells[0].metadata == {"course": {"key": "B"}}
+
+
+def test_pictures_lose_an_alpha_channel_that_is_opaque():
+    def png(alpha):
+        pixels = np.full((4, 4, 4), alpha, np.uint8)
+        Image.fromarray(pixels).save(stored := io.BytesIO(), "PNG")
+        return base64.b64encode(stored.getvalue()).decode() + "\n"
+
+    opaque = without_alpha(png(255))
+    picture = Image.open(io.BytesIO(base64.b64decode(opaque)))
+    assert picture.mode == "RGB" and np.all(np.asarray(picture) == 255)
+    assert without_alpha(opaque) == opaque
+    assert without_alpha(png(254)) == png(254)
 
 
 def test_jupyterlab_folds_the_output_that_the_site_folds():
