@@ -211,7 +211,7 @@ def overtraining(parameters):
     """Return a judge: has neither loss improved by delta within its patience, in saved steps?"""
     patience = {TRAIN: parameters.get("patience_train", 5.0)}
     patience[EVAL] = parameters.get("patience_validation", 10.0)
-    delta, losses = parameters.get("delta", 0.1), parameters.losses()
+    delta, losses = parameters.get("delta", 0.01), parameters.losses()
     best, waited = {}, {TRAIN: 0, EVAL: 0}
 
     def judge(step, seen):
