@@ -1,8 +1,8 @@
 """Start an FSDP script as a training job with SageMaker's model parallelism library, version 2.
 
 Needs the SageMaker Python SDK, version 3 (the request was read from sagemaker-train 1.27.0), a
-role, a script, and an account that pays. The script must begin with `import torch.sagemaker as tsm` and
-`tsm.init()`, and wrap its model in FSDP.
+role, a script, and an account that pays. The script must begin with `import torch.sagemaker as tsm`
+and `tsm.init()`, and wrap its model in FSDP.
 """
 
 from sagemaker.core.training.configs import Compute, SourceCode

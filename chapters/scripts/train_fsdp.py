@@ -53,6 +53,7 @@ class Network(nn.Module):
     """A byte-level language model of four Transformer blocks, without dropout."""
 
     def __init__(self, recompute=False):
+        """Make the layers; recompute says whether blocks keep only their inputs."""
         super().__init__()
         self.recompute = recompute
         self.embedding = nn.Embedding(256, 64)
