@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from notebooks import CHAPTERS, ROOT, code_cells, read
 from PIL import Image
-from run_chapters import left_out, main, needs, normalise, save, without_alpha
+from run_chapters import left_out, main, needs, normalise, save, compact
 
 
 @pytest.fixture
@@ -86,17 +86,26 @@ def test_stored_form_keeps_what_the_course_says_of_notebook_and_cells():
     assert notebook.cells[0].metadata == {"course": {"key": "B"}}
 
 
-def test_pictures_lose_an_alpha_channel_that_is_opaque():
-    def png(alpha):
-        pixels = np.full((4, 4, 4), alpha, np.uint8)
-        Image.fromarray(pixels).save(stored := io.BytesIO(), "PNG")
-        return base64.b64encode(stored.getvalue()).decode() + "\n"
+def stored_form(pixels):
+    """Return the stored form of an array (height, width, 4) of colours, as text and as a picture."""
+    Image.fromarray(pixels.astype(np.uint8)).save(drawn := io.BytesIO(), "PNG")
+    text = compact(base64.b64encode(drawn.getvalue()).decode() + "\n")
+    return text, Image.open(io.BytesIO(base64.b64decode(text)))
 
-    opaque = without_alpha(png(255))
-    picture = Image.open(io.BytesIO(base64.b64decode(opaque)))
-    assert picture.mode == "RGB" and np.all(np.asarray(picture) == 255)
-    assert without_alpha(opaque) == opaque
-    assert without_alpha(png(254)) == png(254)
+
+def test_pictures_are_stored_with_few_colours_where_nobody_sees_it():
+    gray = np.full((60, 256, 4), 255)
+    gray[..., :3] = np.arange(256)[:, None]
+    text, picture = stored_form(gray)
+    assert picture.mode == "P" and np.abs(np.asarray(picture.convert("RGBA")) - gray).max() <= 6
+    assert compact(text) == text
+    rng = np.random.default_rng(0)
+    noise = np.dstack([rng.integers(0, 256, (60, 256, 3)), np.full((60, 256), 255)])
+    text, picture = stored_form(noise)
+    assert picture.mode == "RGB" and np.array_equal(picture, noise[..., :3])
+    assert compact(text) == text
+    gray[0, 0, 3] = 254
+    assert stored_form(gray)[1].mode == "RGBA"
 
 
 def test_jupyterlab_folds_the_output_that_the_site_folds():

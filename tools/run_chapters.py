@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from PIL import Image
+from PIL import Image, ImageChops
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -31,6 +31,8 @@ FOLDS = {  # what JupyterLab folds of a cell with a tag of the site
     "hide-output": {"outputs_hidden": True},
     "hide-cell": {"source_hidden": True, "outputs_hidden": True},
 }
+# compare_outputs.py allows a drawn figure 8 levels, and machines differ by one
+PALETTE_LEVELS = 6
 CELL_METADATA = {"course", "tags", "mystnb", "jupyter"}
 
 
@@ -40,7 +42,7 @@ def normalise(notebook):
     Cell ids stay. Code cells are counted 1..n. Of the metadata, the notebook keeps course, and a
     cell course, tags, mystnb and jupyter. An output that the site folds JupyterLab folds too.
     Pieces of one stream are joined, and stderr is dropped: TensorFlow's start-up lines reach
-    JupyterLab but never nbval. Pictures lose an alpha channel that is opaque everywhere.
+    JupyterLab but never nbval. Pictures are made compact.
     """
     about = {key: value for key, value in notebook.metadata.items() if key == "course"}
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA | about)
@@ -68,18 +70,26 @@ def normalise(notebook):
             elif "execution_count" in output:
                 output.execution_count = count
             if "image/png" in output.get("data", {}):
-                output.data["image/png"] = without_alpha(output.data["image/png"])
+                output.data["image/png"] = compact(output.data["image/png"])
             outputs.append(output)
         cell.outputs = outputs
     return notebook
 
 
-def without_alpha(png):
-    """Return a picture, as text in base 64, an eighth smaller if it is opaque everywhere."""
+def compact(png):
+    """Return a picture, as text in base64, smaller if it is opaque everywhere: with a palette of
+    256 colours where no colour moves by more than PALETTE_LEVELS, else without the alpha channel.
+    A picture that has none stays as it is.
+    """
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode != "RGBA" or picture.getextrema()[3] != (255, 255):
         return png
-    picture.convert("RGB").save(smaller := io.BytesIO(), "PNG", optimize=True)
+    picture = picture.convert("RGB")
+    palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=0)
+    moved = ImageChops.difference(picture, palette.convert("RGB"))
+    if max(most for _, most in moved.getextrema()) <= PALETTE_LEVELS:
+        picture = palette
+    picture.save(smaller := io.BytesIO(), "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode() + "\n"
 
 
