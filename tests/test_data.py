@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import make_g2p
+import make_instances
 import make_minilm
 import make_signs
 import make_starts
@@ -74,6 +75,27 @@ def test_transactions_stand_in_the_order_of_time_and_know_no_future():
     assert table.day.is_monotonic_increasing
     first = ~table.customer.duplicated()
     assert table.usual_amount.isna().equals(first) and (table[first].last_24h == 0).all()
+
+
+def test_instances_are_what_the_generator_makes():
+    content = (DATA / "instances.csv").read_bytes()
+    made = make_instances.make()
+    assert made.to_csv(index=False, lineterminator="\n").encode() == content
+    digest = hashlib.sha256(content).hexdigest()
+    assert digest in (DATA / "README.md").read_text(encoding="utf8")
+    made.loc[7, "dollars"] += 0.01
+    assert made.to_csv(index=False, lineterminator="\n").encode() != content
+
+
+def test_another_answer_of_ec2_is_refused(monkeypatch):
+    monkeypatch.setattr(make_instances, "SHA256", "another")
+    with pytest.raises(ValueError, match="is not that of moto"):
+        make_instances.make()
+
+
+def test_bandwidths_are_read():
+    assert make_instances.gigabits("4x 100 Gigabit") == (400, False)
+    assert make_instances.gigabits("Up to 12.5 Gigabit") == (12.5, True)
 
 
 SUNSPOTS = "a7459ac790a1e40cf4b78b44fdf8248c9a0514ed672ec42cc555f4e8ddcbfd1b"

@@ -19,7 +19,7 @@ trainer = ModelTrainer(
     training_image=f"{registry}/smdistributed-modelparallel:2.5.1-gpu-py311-cu124",
     role="arn:aws:iam::123456789012:role/training",  # your own
     source_code=SourceCode(source_dir="scripts", entry_script="train.py"),  # your own
-    compute=Compute(instance_type="ml.p4d.24xlarge", instance_count=2),
+    compute=Compute(instance_type="ml.p4d.24xlarge", instance_count=2, volume_size_in_gb=500),
     distributed=Torchrun(smp=settings),
 )
 trainer.train()
