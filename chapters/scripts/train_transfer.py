@@ -1,5 +1,4 @@
-"""Take the network of digits_cnn.npz to new pictures, as chapter 145.2 lets a SageMaker training job
-do it: the head first, then all of it.
+"""Take the network of digits_cnn.npz to new pictures, head first, as a SageMaker training job.
 
 Channel `model` holds digits_cnn.npz, channel `train` pictures.npz with X_train, y_train, X_test and
 y_test; pictures are (n, 14, 14) from 0 to 1.
