@@ -1,9 +1,9 @@
-"""Stop a training on several hosts before it starts, if a host has no EFA device: the first lines of
-a SageMaker training job, or of any other program with the same variables.
+"""Stop a training on several hosts before it starts, if a host has no EFA device: the first lines
+of a SageMaker training job, or of any other program with the same variables.
 
-SageMaker shows EFA devices to a container as /dev/infiniband/uverbs0, uverbs1 and so on. Without them
-NCCL would fall back to ordinary sockets and train on, slowly. The count says that the devices are
-there, not that the plugin uses them; for that, read what NCCL_DEBUG=INFO logs.
+SageMaker shows EFA devices to a container as /dev/infiniband/uverbs0, uverbs1 and so on. Without
+them NCCL would fall back to ordinary sockets and train on, slowly. The count says that the devices
+are there, not that the plugin uses them; for that, read what NCCL_DEBUG=INFO logs.
 """
 
 import argparse
