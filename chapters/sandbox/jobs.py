@@ -89,6 +89,7 @@ def check(request):
         (count > MOST_HOSTS, f"runs a job on at most {MOST_HOSTS} hosts"),
         (builtin and count > 1, "runs the built-in XGBoost on one host"),
         (any(s.get("S3DataType") != "S3Prefix" for s in sources), "reads S3 prefixes only"),
+        (any("HubAccessConfig" in s for s in sources), "has no hub to fetch a model from"),
         ("Pipe" in modes, "has the input modes File and FastFile"),
         (any(kind != "None" for kind in packed), "takes input as it is, not compressed"),
         (compressed != "GZIP", "stores models as tar.gz"),
