@@ -39,7 +39,7 @@ def from_here(text, chapter):
 
 
 def questions(root):
-    """Return the questions of all chapters, then those of the page beyond them, dicts: id, chapter,
+    """Return the questions of all chapters, then those of the page beyond them, dicts: id, source,
     number, skill, key, text in Markdown, place (title and address of the section to read).
     """
     found = []
@@ -50,7 +50,7 @@ def questions(root):
         address = f"{stem}.ipynb" if stem == BEYOND else f"../chapters/{stem}.ipynb"
         cells = json.loads(paths[stem].read_text(encoding="utf8"))["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
-        number, _, name = ("beyond", "", title) if stem == BEYOND else title.partition(". ")
+        number, _, name = title.partition(". ")
         sections, own, section = {}, [], None
         for cell in cells:
             source, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
@@ -64,16 +64,16 @@ def questions(root):
         for place, (cell, source, skill, section) in enumerate(own, 1):
             last = section[0] == "Check yourself"
             home = sections.get(skill) if last else section
-            home = home or (name, address)
+            home = home or (name or title, address)
             found.append(
                 {
-                    "id": f"{number}-{cell['id']}",
-                    "chapter": number,
+                    "id": f"{number if name else BEYOND}-{cell['id']}",
+                    "source": f"Chapter {number}" if name else title,
                     "number": place,
                     "skill": skill,
                     "key": cell["metadata"]["course"]["key"],
                     "text": from_here(STEM.sub("", source), stem),
-                    "place": (f"{number} {home[0]}", home[1]),
+                    "place": (f"{number} {home[0]}" if name else home[0], home[1]),
                 }
             )
     return found
@@ -103,8 +103,7 @@ def listing(root):
         for one in mine:
             data = {"id": one["id"], "skill": skill, "key": one["key"]}
             attributes = " ".join(f'data-{k}="{escape(v)}"' for k, v in data.items())
-            source = "Page" if one["chapter"] == "beyond" else "Chapter"
-            label = f"{source} {one['chapter']}, question {one['number']}"
+            label = f"{one['source']}, question {one['number']}"
             parts.append(
                 f'<div class="question" role="group" aria-label="{label}" {attributes}>\n\n'
                 f"**{label}.** {one['text']}\n\n"
