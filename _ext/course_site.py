@@ -222,8 +222,8 @@ def chapters(root):
 
 def counts(root):
     """Return what the course has, {name: number}: chapters, minutes to read them, questions, claims
-    and the verdicts of those decided, tables of experiments, and the skills of the exam's second
-    domain, those served, and those named.
+    and the verdicts of those decided, tables of experiments, the skills of the exam's second
+    domain, those served, and those named, and what `left_out` says of the whole exam.
     """
     notebooks = chapters(root)
     cells = [cell for notebook in notebooks.values() for cell in notebook["cells"]]
@@ -238,7 +238,8 @@ def counts(root):
     domain = {one["skill"] for one in exam["skills"] if one["skill"].startswith("2.")}
     skills = [part for one in facts for part in one["skills"].split("; ")]
     named = [part for part in skills if part.endswith("named")]
-    return {
+    helped = set(re.findall(r"\d\.\d\.\d+", " ".join(skills)))
+    return left_out(exam, helped) | {
         "chapters": len(notebooks),
         "minutes": sum(int(one["minutes"]) for one in facts),
         "questions": sum("question" in cell["metadata"].get("tags", []) for cell in cells),
@@ -251,8 +252,30 @@ def counts(root):
         "unseen": kinds["not reproduced here"],
         "experiments": len(list((root / "data/experiments").glob("*.csv"))),
         "domain": len(domain),
-        "served": len(domain & set(re.findall(r"\d\.\d\.\d+", " ".join(skills)))),
+        "served": len(domain & helped),
         "named": len(domain & set(re.findall(r"\d\.\d\.\d+", " ".join(named)))),
+    }
+
+
+def left_out(exam, helped):
+    """Return how much of the exam no chapter helps with, {name: number}: the percent of its weight,
+    the skills without a chapter, all its skills, and those of the second domain that have none.
+
+    The weight of a domain is spread evenly over its skills. Of the other three domains the course
+    knows how many skills they have together, so these count as one.
+    """
+    skills = {one["skill"] for one in exam["skills"]}
+    second = {skill for skill in skills if skill.startswith("2.")}
+    others = exam["all_skills"] - len(second)
+    weight = exam["weights"][2]
+    open_here = len(second - helped)
+    open_there = others - len((skills - second) & helped)
+    share = weight * open_here / len(second) + (100 - weight) * open_there / others
+    return {
+        "out": round(share),
+        "open": open_here + open_there,
+        "skills": len(second) + others,
+        "homeless": open_here,
     }
 
 

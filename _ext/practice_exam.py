@@ -1,4 +1,4 @@
-"""The practice exam: one page with every question of the chapters, by skill.
+"""The practice exam: one page with every question of the course, by skill.
 
 The page works as a plain list; `practice_exam.js` makes an exam of it.
 """
@@ -8,9 +8,11 @@ import re
 from html import escape
 from pathlib import Path
 
+import course_site
 import yaml
 
 DOCNAME = "reference/practice_exam"
+BEYOND = "beyond_the_lectures"  # the page of the reference part that has questions too
 STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 
@@ -22,6 +24,8 @@ def slug(heading):
 
 def from_here(text, chapter):
     """Return Markdown of a chapter with links that lead to the same places from `reference`."""
+    if chapter == BEYOND:
+        return re.sub(r"\]\(#", f"]({chapter}.ipynb#", text)
 
     def led(found):
         target = found[1]
@@ -35,12 +39,15 @@ def from_here(text, chapter):
 
 
 def questions(root):
-    """Return the questions of all chapters, dicts: id, chapter, number, skill, key, text in
-    Markdown, place (title and address of the section to read).
+    """Return the questions of all chapters, then those of the page beyond them, dicts: id, source,
+    number, skill, key, text in Markdown, place (title and address of the section to read).
     """
     found = []
     paths = {path.stem: path for path in (root / "chapters").glob("*.ipynb")}
-    for stem in sorted(paths, key=order):
+    stems = sorted(paths, key=order)
+    paths[BEYOND] = root / f"reference/{BEYOND}.ipynb"
+    for stem in stems + [BEYOND] * paths[BEYOND].is_file():
+        address = f"{stem}.ipynb" if stem == BEYOND else f"../chapters/{stem}.ipynb"
         cells = json.loads(paths[stem].read_text(encoding="utf8"))["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
         number, _, name = title.partition(". ")
@@ -50,23 +57,23 @@ def questions(root):
             skill = next((tag[6:] for tag in tags if tag.startswith("skill-")), None)
             heading = re.match(r"## (.+)", source)
             if heading:
-                section = (heading[1], f"../chapters/{stem}.ipynb#{slug(heading[1])}")
+                section = (heading[1], f"{address}#{slug(heading[1])}")
                 sections.setdefault(skill, section)
             if "question" in tags:
                 own.append((cell, source, skill or "none", section))
         for place, (cell, source, skill, section) in enumerate(own, 1):
             last = section[0] == "Check yourself"
             home = sections.get(skill) if last else section
-            home = home or (name, f"../chapters/{stem}.ipynb")
+            home = home or (name or title, address)
             found.append(
                 {
-                    "id": f"{number}-{cell['id']}",
-                    "chapter": number,
+                    "id": f"{number if name else BEYOND}-{cell['id']}",
+                    "source": f"Chapter {number}" if name else title,
                     "number": place,
                     "skill": skill,
                     "key": cell["metadata"]["course"]["key"],
                     "text": from_here(STEM.sub("", source), stem),
-                    "place": (f"{number} {home[0]}", home[1]),
+                    "place": (f"{number} {home[0]}" if name else home[0], home[1]),
                 }
             )
     return found
@@ -96,7 +103,7 @@ def listing(root):
         for one in mine:
             data = {"id": one["id"], "skill": skill, "key": one["key"]}
             attributes = " ".join(f'data-{k}="{escape(v)}"' for k, v in data.items())
-            label = f"Chapter {one['chapter']}, question {one['number']}"
+            label = f"{one['source']}, question {one['number']}"
             parts.append(
                 f'<div class="question" role="group" aria-label="{label}" {attributes}>\n\n'
                 f"**{label}.** {one['text']}\n\n"
@@ -106,9 +113,12 @@ def listing(root):
 
 
 def filled(root, text):
-    """Return the page with the questions in the place of `[[questions]]`, and their count."""
+    """Return the page with the questions in the place of `[[questions]]`, their count, and the
+    counts of the landing page that it names.
+    """
     text = text.replace("[[questions]]", listing(root))
-    return text.replace("[[count]]", str(len(questions(root))))
+    text = text.replace("[[count]]", str(len(questions(root))))
+    return course_site.filled(root, text)
 
 
 def fill_in(app, docname, source):

@@ -12,6 +12,8 @@ from course import ROOT, number
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path)))
 NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
+# those with questions
+ASKING = [*CHAPTERS, ROOT / "reference/beyond_the_lectures.ipynb"]
 
 
 def read(path):

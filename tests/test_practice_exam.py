@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from notebooks import CHAPTERS, ROOT, course, questions, read
+from notebooks import ASKING, ROOT, course, questions, read
 
 sys.path.append(str(ROOT / "_ext"))
 
@@ -16,7 +16,7 @@ def test_every_question_stands_once_under_its_skill():
     found = practice_exam.questions(ROOT)
     wanted = [
         (course(cell)["key"], next(t[6:] for t in cell.metadata.tags if t.startswith("skill-")))
-        for path in CHAPTERS
+        for path in ASKING
         for cell in questions(read(path))
     ]
     assert [(one["key"], one["skill"]) for one in found] == wanted and len(wanted) > 300
@@ -36,6 +36,10 @@ def test_links_lead_to_the_same_places_from_the_reference():
     assert practice_exam.from_here(text, "143_z") == (
         "[a](../chapters/143_z.ipynb#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e) "
         "[f](https://g.h) [i](../data/README.md)"
+    )
+    text = "[a](#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e)"
+    assert practice_exam.from_here(text, practice_exam.BEYOND) == (
+        "[a](beyond_the_lectures.ipynb#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e)"
     )
 
 

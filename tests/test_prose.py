@@ -13,7 +13,7 @@ import re
 
 import pytest
 import small
-from notebooks import CHAPTERS, code_cells, course, printed, read, sections, tags
+from notebooks import ASKING, code_cells, course, printed, read, sections, tags
 from test_form import FACTS
 
 SAID_AGAIN = {"", "Pitfalls", "Summary"}
@@ -136,7 +136,7 @@ def spelled(notebook):
                 yield f"cell {cell.id} spells a result: {found.group()}"
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda path: path.stem)
 def test_prose(path):
     notebook = read(path)
     assert [*unproven(notebook), *spelled(notebook)] == []

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import small
-from notebooks import CHAPTERS, course, number, questions, read, skills, tags
+from notebooks import ASKING, CHAPTERS, NOTEBOOKS, course, number, questions, read, skills, tags
 
 FEWEST = {"151": 14, "141": 8, "157": 8, "159": 8, "160": 8}  # of a lecture and its companions
 OTHERWISE = 12
@@ -75,11 +75,15 @@ def enough(counts):
             yield f"{n} questions in {lecture} and its companions, not {wanted} or more"
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda path: path.stem)
 def test_questions(path):
     notebook, known = read(path), skills()
     problems = [problem for cell in questions(notebook) for problem in one_question(cell, known)]
     assert problems + list(together(notebook)) == []
+
+
+def test_no_other_notebook_has_questions():
+    assert [path.stem for path in NOTEBOOKS if path not in ASKING and questions(read(path))] == []
 
 
 def test_every_lecture_has_enough_questions():

@@ -345,7 +345,9 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "- {id: 142-02, claim: It., verdict: wrong, reason: So.}\n"
     )
     (small_book / "data/claims/145_1.yaml").write_text("- {id: 145-16, verdict: right}\n")
-    (small_book / "data/exam.yaml").write_text("skills: [{skill: 2.1.3}, {skill: 2.1.4}]\n")
+    (small_book / "data/exam.yaml").write_text(
+        "weights: {1: 76, 2: 24}\nall_skills: 12\nskills: [{skill: 2.1.3}, {skill: 2.1.4}]\n"
+    )
     (small_book / "reference").mkdir()
     (small_book / "reference/exam_map.ipynb").write_text(page_of(small.text("# Map", "map")))
     (small_book / "data/experiments").mkdir()
@@ -358,7 +360,8 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
         "[[decided]] of [[claims]], "
         "[[experiments]]; [[conditional]] [[wrong]] [[right]]; "
-        "[[served]] of [[domain]], [[named]], [[minutes]].\n\n"
+        "[[served]] of [[domain]], [[named]], [[minutes]]; "
+        "[[out]] %, [[open]] of [[skills]], [[homeless]].\n\n"
         f"- [142 A small page](chapters/{page}.ipynb)\n"
         '- 143 Another (planned)\n\n<img src="_images/fig-a.png" alt="a line that rises">\n'
     )
@@ -410,7 +413,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
     ):
         assert re.search(part, html), part
     landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
-    assert "1 of 2, 1 question, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7." in landing
+    assert "1 of 2, 1 question, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7; 88 %, 11 of 12, 1." in landing
     assert re.search(r"142 A small page</span></a> · 7 min", landing)
     assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
 
