@@ -300,11 +300,14 @@ def fill_in(app, docname, source):
 
 
 def copy_pictures(root, out):
-    """Write the figures that the landing page shows, `_images/fig-name.png`, into the folder `out`.
+    """Write the figures that pages in Markdown show, `_images/fig-name.png`, into the folder `out`.
 
     Raises ValueError for a name that no chapter's figure has.
     """
-    wanted = set(re.findall(r"_images/(fig-[\w-]+)\.png", (root / "intro.md").read_text("utf8")))
+    pages = [root / "intro.md", *(root / "reference").glob("*.md")]
+    text = "\n".join(page.read_text("utf8") for page in pages)
+    wanted = set(re.findall(r"_images/(fig-[\w-]+)\.png|\[\[surprise \S+ (fig-[\w-]+)\]\]", text))
+    wanted = {first or second for first, second in wanted}
     for notebook in chapters(root).values():
         for cell in notebook["cells"]:
             name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")

@@ -16,10 +16,15 @@ import course_site
 import genanki
 import markdown_it
 import practice_exam
+import surprises
 import yaml
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
-FILLED = {"intro": course_site.filled, "practice_exam": practice_exam.filled}
+FILLED = {
+    "intro": course_site.filled,
+    "practice_exam": practice_exam.filled,
+    "surprises": surprises.filled,
+}
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
 
