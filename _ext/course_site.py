@@ -434,8 +434,8 @@ def finish(app, error):
     out = Path(app.outdir)
     static = out / "_static"
     copy_mathjax(static)
-    for name in ("course.css", "course.js", "practice_exam.js"):
-        shutil.copy(HERE / name, static)
+    for path in (*HERE.glob("*.css"), *HERE.glob("*.js")):
+        shutil.copy(path, static)
     copy_pictures(Path(app.srcdir), out)
     pack(Path(app.srcdir), out / "course.zip")
     # 1.5 MB on every page; the same icons come from the theme's font

@@ -12,9 +12,11 @@ from collections import Counter
 from html import escape
 from pathlib import Path
 
+import cheat_sheet
 import course_site
 import genanki
 import markdown_it
+import paths
 import practice_exam
 import surprises
 import yaml
@@ -24,6 +26,8 @@ FILLED = {
     "intro": course_site.filled,
     "practice_exam": practice_exam.filled,
     "surprises": surprises.filled,
+    "cheat_sheet": cheat_sheet.filled,
+    "paths": paths.filled,
 }
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
@@ -108,10 +112,10 @@ def title(path):
 def write_markdown(root, out):
     """Write the Markdown edition and llms.txt into the folder `out`."""
     listed = []
-    for caption, paths in pages(root):
+    for caption, files in pages(root):
         if caption:
             listed.append(f"\n## {caption}\n")
-        for path in paths:
+        for path in files:
             place = path.relative_to(root).with_suffix(".md")
             (out / place).parent.mkdir(parents=True, exist_ok=True)
             (out / place).write_text(twin(root, path), encoding="utf8")

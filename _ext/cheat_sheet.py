@@ -1,0 +1,79 @@
+"""The cheat sheet: rows of the chapters' "Facts for the exam" on two printed pages."""
+
+import re
+from pathlib import Path
+
+import course_site
+import yaml
+
+DOCNAME = "reference/cheat_sheet"
+READ = re.compile(r" ?\([^()]*(?:\[[^\]]*\]\([^)]*\)[^()]*)*read [io]n[^()]*\)")
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def rows(cells):
+    """Return the rows of the tables of "Facts for the exam", [first cell, …] each."""
+    found = []
+    for cell in cells:
+        source = "".join(cell["source"])
+        if source.startswith("## Facts for the exam"):
+            # a | within a formula is written \|
+            lines = [line for line in source.split("\n") if line.startswith("|")]
+            found += [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if "---" not in line]
+    return [[text.strip() for text in row] for row in found]
+
+
+def plain(text):
+    """Return the text of a cell without links and without the source in brackets."""
+    return LINK.sub(r"\1", READ.sub("", text)).strip()
+
+
+def sheet(root):
+    """Return the sheet in Markdown, a list for each title.
+
+    Raises ValueError if a beginning of data/cheat_sheet.yaml is that of no row, or of several.
+    """
+    pages = {course_site.number(path): path.name for path in (root / "chapters").glob("*.ipynb")}
+    facts = {n: rows(one["cells"]) for n, one in course_site.chapters(root).items()}
+    parts = []
+    for group in yaml.safe_load((root / "data/cheat_sheet.yaml").read_text(encoding="utf8")):
+        note = f"*{group['note']}*\n" if "note" in group else ""
+        lines = [f"## {group['title']}\n", note]
+        for chapter, beginnings in group["rows"].items():
+            home = f"[{chapter}](../chapters/{pages[chapter]}#facts-for-the-exam)"
+            for n, beginning in enumerate(beginnings):
+                same = [row for row in facts[chapter] if " | ".join(row).startswith(beginning)]
+                if len(same) != 1:
+                    raise ValueError(f"{len(same)} facts of {chapter} begin with {beginning}")
+                name, *texts = [plain(text) for text in same[0][: 1 + group.get("cells", 9)]]
+                line = f"- **{name}** " + " · ".join(filter(None, texts))
+                lines.append(line if n else f"- {home} {line[2:]}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def filled(root, text):
+    """Return the page with the sheet in the place of `[[sheet]]`."""
+    return text.replace("[[sheet]]", sheet(root))
+
+
+def fill_in(app, docname, source):
+    """Fill the page in (Sphinx event `source-read`)."""
+    if docname == DOCNAME:
+        source[0] = filled(Path(app.srcdir), source[0])
+
+
+def add_style(app, pagename, templatename, context, doctree):
+    """Load the style, which sets the size of paper, on its page only (event
+    `html-page-context`).
+    """
+    if pagename == DOCNAME:
+        app.add_css_file("cheat_sheet.css", priority=901)
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
+    app.connect("source-read", fill_in)
+    app.connect("html-page-context", add_style)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

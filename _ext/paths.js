@@ -1,0 +1,57 @@
+// The plan of two weeks: its days get dates, its lines boxes to tick. Both are kept in this browser only.
+const plan = document.getElementById('the-exam-in-two-weeks');
+if (plan) {
+  const STORE = 'course-two-weeks';
+  const days = [...plan.querySelectorAll('h3')];
+  const lines = [...plan.querySelectorAll('section li')];
+  let kept = { exam: '', done: [] };
+  try {
+    kept = { ...kept, ...JSON.parse(localStorage.getItem(STORE) ?? '{}') };
+  } catch { /* something else lies there, or nothing may be read: begin anew */ }
+  const save = () => {
+    try {
+      localStorage.setItem(STORE, JSON.stringify(kept));
+    } catch { /* nothing may be kept: the ticks last as long as the page */ }
+  };
+
+  const input = Object.assign(document.createElement('input'), { type: 'date', value: kept.exam });
+  const label = document.createElement('label');
+  label.append('Day of the exam ', input);
+  const count = document.createElement('span');
+  count.setAttribute('aria-live', 'polite');
+  const controls = document.createElement('div');
+  controls.className = 'plan-controls';
+  controls.append(label, count);
+  days[0].parentElement.before(controls);
+
+  const dates = days.map((day) => {
+    const date = document.createElement('span');
+    date.className = 'plan-date';
+    day.insertBefore(date, day.querySelector('.headerlink'));
+    return date;
+  });
+  const show = () => {
+    dates.forEach((date, n) => {
+      const day = new Date(`${kept.exam}T12:00`);
+      day.setDate(day.getDate() - days.length + n);
+      date.textContent = Number.isNaN(day.valueOf()) ? '' : ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
+    });
+    count.textContent = `${kept.done.length} of ${lines.length} done`;
+  };
+
+  for (const line of lines) {
+    // a line keeps its tick when minutes or the order of the plan change
+    const name = line.textContent.replace(/, \d+ minutes/, '').trim();
+    const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: kept.done.includes(name) });
+    box.setAttribute('aria-label', `Done: ${name}`);
+    box.addEventListener('change', () => {
+      kept.done = kept.done.filter((one) => one !== name).concat(box.checked ? name : []);
+      save();
+      show();
+    });
+    (line.querySelector('p') ?? line).prepend(box);
+  }
+  kept.done = kept.done.filter((name) => lines.some((line) => line.querySelector('input').getAttribute('aria-label') === `Done: ${name}`));
+  input.addEventListener('change', () => { kept.exam = input.value; save(); show(); });
+  show();
+}

@@ -1,0 +1,61 @@
+"""The page of paths: chapters with their minutes, which come from the chapters' lines of facts."""
+
+import re
+from pathlib import Path
+
+import course_site
+
+DOCNAME = "reference/paths"
+ENTRY = re.compile(r"\[\[(read|facts) ([\d.]+)\]\]")
+
+
+def filled(root, text):
+    """Return the page with chapters in the place of `[[read 151]]` and `[[facts 151]]`, and the
+    minutes of reading of a section in the place of `[[minutes]]`.
+
+    Raises ValueError for a chapter that does not exist.
+    """
+    paths = {course_site.number(path): path for path in (root / "chapters").glob("*.ipynb")}
+    known = {}
+    for n, notebook in course_site.chapters(root).items():
+        first = "".join(notebook["cells"][0]["source"])
+        title = first.partition("\n")[0].partition(". ")[2]
+        known[n] = title, int(course_site.FACTS.search(first)["minutes"])
+
+    def entry(found):
+        kind, n = found.groups()
+        if n not in known:
+            raise ValueError(f"a path leads to chapter {n}, which does not exist")
+        title, minutes = known[n]
+        address = f"../chapters/{paths[n].name}"
+        if kind == "facts":
+            return f"[{n}, facts for the exam]({address}#facts-for-the-exam)"
+        return f"[{n} {title}]({address}), {minutes} minutes"
+
+    sections = re.split(r"(?m)^(?=#)", text)
+    for place, section in enumerate(sections):
+        read = [n for kind, n in ENTRY.findall(section) if kind == "read"]
+        section = ENTRY.sub(entry, section)
+        total = sum(known[n][1] for n in read)
+        sections[place] = section.replace("[[minutes]]", f"{total:,} minutes")
+    return "".join(sections)
+
+
+def fill_in(app, docname, source):
+    """Fill the page in (Sphinx event `source-read`)."""
+    if docname == DOCNAME:
+        source[0] = filled(Path(app.srcdir), source[0])
+
+
+def add_script(app, pagename, templatename, context, doctree):
+    """Load the script on its page only (event `html-page-context`)."""
+    if pagename == DOCNAME:
+        app.add_js_file("paths.js", loading_method="defer")
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
+    app.connect("source-read", fill_in)
+    app.connect("html-page-context", add_script)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
