@@ -226,7 +226,8 @@ def counts(root):
     domain, those served, and those named, and what `left_out` says of the whole exam.
     """
     notebooks = chapters(root)
-    cells = [cell for notebook in notebooks.values() for cell in notebook["cells"]]
+    pages = [json.loads(p.read_text(encoding="utf8")) for p in root.glob("reference/*.ipynb")]
+    cells = [cell for page in [*notebooks.values(), *pages] for cell in page["cells"]]
     claims = {
         path.stem.replace("_", "."): yaml.safe_load(path.read_text(encoding="utf8"))
         for path in (root / "data/claims").glob("*.yaml")

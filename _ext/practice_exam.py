@@ -12,9 +12,12 @@ import course_site
 import yaml
 
 DOCNAME = "reference/practice_exam"
-BEYOND = "beyond_the_lectures"  # the page of the reference part that has questions too
+# pages of the reference part whose questions count too; a pair of mirrored_pairs would tell its key
+PAGES = ("beyond_the_lectures", "mixed_questions")
 STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
+# the link at the end of a right option's explanation
+TAUGHT = re.compile(r"✔ [^✔✘]*\[([^\]]+)\]\((\S+)\)\.\n\n</details>")
 
 
 def slug(heading):
@@ -24,7 +27,7 @@ def slug(heading):
 
 def from_here(text, chapter):
     """Return Markdown of a chapter with links that lead to the same places from `reference`."""
-    if chapter == BEYOND:
+    if chapter in PAGES:
         return re.sub(r"\]\(#", f"]({chapter}.ipynb#", text)
 
     def led(found):
@@ -39,15 +42,18 @@ def from_here(text, chapter):
 
 
 def questions(root):
-    """Return the questions of all chapters, then those of the page beyond them, dicts: id, source,
+    """Return the questions of all chapters, then those of the reference part, dicts: id, source,
     number, skill, key, text in Markdown, place (title and address of the section to read).
+
+    That place is the section of a question, or one of its skill if it stands under "Check
+    yourself"; in the reference part a link at the end of a right option names it.
     """
     found = []
     paths = {path.stem: path for path in (root / "chapters").glob("*.ipynb")}
     stems = sorted(paths, key=order)
-    paths[BEYOND] = root / f"reference/{BEYOND}.ipynb"
-    for stem in stems + [BEYOND] * paths[BEYOND].is_file():
-        address = f"{stem}.ipynb" if stem == BEYOND else f"../chapters/{stem}.ipynb"
+    paths |= {page: root / f"reference/{page}.ipynb" for page in PAGES}
+    for stem in stems + [page for page in PAGES if paths[page].is_file()]:
+        address = f"{stem}.ipynb" if stem in PAGES else f"../chapters/{stem}.ipynb"
         cells = json.loads(paths[stem].read_text(encoding="utf8"))["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
         number, _, name = title.partition(". ")
@@ -65,9 +71,11 @@ def questions(root):
             last = section[0] == "Check yourself"
             home = sections.get(skill) if last else section
             home = home or (name or title, address)
+            taught = stem in PAGES and TAUGHT.search(source)
+            home = taught.groups() if taught else home
             found.append(
                 {
-                    "id": f"{number if name else BEYOND}-{cell['id']}",
+                    "id": f"{number if name else stem}-{cell['id']}",
                     "source": f"Chapter {number}" if name else title,
                     "number": place,
                     "skill": skill,

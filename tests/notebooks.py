@@ -13,7 +13,8 @@ from course import ROOT, number
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"), key=lambda path: float(number(path)))
 NOTEBOOKS = CHAPTERS + sorted((ROOT / "reference").glob("*.ipynb"))
 # those with questions
-ASKING = [*CHAPTERS, ROOT / "reference/beyond_the_lectures.ipynb"]
+EXTRA = ["beyond_the_lectures", "mixed_questions", "mirrored_pairs"]
+ASKING = [*CHAPTERS, *(ROOT / f"reference/{name}.ipynb" for name in EXTRA)]
 
 
 def read(path):

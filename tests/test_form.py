@@ -31,7 +31,8 @@ TAGS = re.compile(
     r"question|solution|what-if|filmstrip|hide-output|hide-cell|hide-input|remove-input|trained-figure"
     r"|raises-exception|nbval-ignore-output|claim-\d+-\d\d|skill-(none|\d\.\d\.\d+)"
 )
-COURSE = {"key", "numeric", "needs", "cases", "prose", "alts"}  # in the metadata of cells
+# in the metadata of cells
+COURSE = {"key", "numeric", "pair", "claim", "needs", "cases", "prose", "alts"}
 VOLATILE = re.compile(r" at 0x[0-9a-f]{6,}|\d ?m?s/step|/home/|/tmp/|/Users/|site-packages")
 MYST = re.compile(r"^(:::|```+)\{|\{(term|ref|numref|cite|doc|eq|math)(:\w+)?\}`", re.M)
 NOTHING_BUT_CODE = re.compile(

@@ -1,4 +1,6 @@
-"""The practice exam holds every question of the chapters, under its skill."""
+"""The practice exam holds every question of the chapters, of the page beyond them and of the mixed
+questions, under its skill, and no mirrored pairs.
+"""
 
 import json
 import re
@@ -17,6 +19,7 @@ def test_every_question_stands_once_under_its_skill():
     wanted = [
         (course(cell)["key"], next(t[6:] for t in cell.metadata.tags if t.startswith("skill-")))
         for path in ASKING
+        if path.stem != "mirrored_pairs"
         for cell in questions(read(path))
     ]
     assert [(one["key"], one["skill"]) for one in found] == wanted and len(wanted) > 300
@@ -38,7 +41,7 @@ def test_links_lead_to_the_same_places_from_the_reference():
         "[f](https://g.h) [i](../data/README.md)"
     )
     text = "[a](#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e)"
-    assert practice_exam.from_here(text, practice_exam.BEYOND) == (
+    assert practice_exam.from_here(text, "beyond_the_lectures") == (
         "[a](beyond_the_lectures.ipynb#here) [b](../chapters/144_x.ipynb#c) [d](glossary.md#e)"
     )
 
@@ -73,6 +76,22 @@ def test_a_question_names_the_section_to_read(tmp_path):
     assert text.startswith("## 2.3.6 Evaluation\n")
     assert "**Chapter 150, question 1.** What?" in text
     assert "[Read: 150 One](../chapters/150_matrix.ipynb#one)" in text
+
+
+def test_a_question_of_the_reference_part_names_the_section_that_its_key_names(tmp_path):
+    small(tmp_path, "2.3.6")
+    text = (tmp_path / "chapters/150_matrix.ipynb").read_text(encoding="utf8")
+    text = text.replace("# 150. Matrix", "# Mixed questions").replace("## Check yourself", "## Two")
+    linked = text.replace("Yes.", "See [150 One](../chapters/150_m.ipynb#one).")
+    (tmp_path / "reference").mkdir()
+    for name, page in [("mixed_questions", linked), ("mirrored_pairs", text)]:
+        (tmp_path / f"reference/{name}.ipynb").write_text(page, encoding="utf8")
+    chapter, mixed = practice_exam.questions(tmp_path)
+    assert chapter["place"] == ("150 One", "../chapters/150_matrix.ipynb#one")
+    assert mixed["id"] == "mixed_questions-c3" and mixed["source"] == "Mixed questions"
+    assert mixed["place"] == ("150 One", "../chapters/150_m.ipynb#one")
+    (tmp_path / "reference/mixed_questions.ipynb").write_text(text, encoding="utf8")
+    assert practice_exam.questions(tmp_path)[1]["place"] == ("Two", "mixed_questions.ipynb#two")
 
 
 def test_an_unknown_skill_is_refused(tmp_path):

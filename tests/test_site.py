@@ -349,7 +349,8 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "weights: {1: 76, 2: 24}\nall_skills: 12\nskills: [{skill: 2.1.3}, {skill: 2.1.4}]\n"
     )
     (small_book / "reference").mkdir()
-    (small_book / "reference/exam_map.ipynb").write_text(page_of(small.text("# Map", "map")))
+    asked = small.text("Which?", "q-1", "question")
+    (small_book / "reference/exam_map.ipynb").write_text(page_of(small.text("# Map", "map"), asked))
     (small_book / "data/experiments").mkdir()
     (small_book / "data/experiments/one.csv").write_text("seed,score\n0,1\n")
     (small_book / "_toc.yml").write_text(
@@ -357,7 +358,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "- file: reference/exam_map\n"
     )
     (small_book / "intro.md").write_text(
-        "# Title\n\n[[chapters]] of [[planned]], [[questions]] question, "
+        "# Title\n\n[[chapters]] of [[planned]], [[questions]] questions, "
         "[[decided]] of [[claims]], "
         "[[experiments]]; [[conditional]] [[wrong]] [[right]]; "
         "[[served]] of [[domain]], [[named]], [[minutes]]; "
@@ -413,7 +414,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
     ):
         assert re.search(part, html), part
     landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
-    assert "1 of 2, 1 question, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7; 88 %, 11 of 12, 1." in landing
+    assert "1 of 2, 2 questions, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7; 88 %, 11 of 12, 1." in landing
     assert re.search(r"142 A small page</span></a> · 7 min", landing)
     assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
 
