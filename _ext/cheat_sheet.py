@@ -1,12 +1,10 @@
 """The cheat sheet: rows of the chapters' "Facts for the exam" on two printed pages."""
 
 import re
-from pathlib import Path
 
 import course_site
 import yaml
 
-DOCNAME = "reference/cheat_sheet"
 READ = re.compile(r" ?\([^()]*(?:\[[^\]]*\]\([^)]*\)[^()]*)*read [io]n[^()]*\)")
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
@@ -55,25 +53,3 @@ def sheet(root):
 def filled(root, text):
     """Return the page with the sheet in the place of `[[sheet]]`."""
     return text.replace("[[sheet]]", sheet(root))
-
-
-def fill_in(app, docname, source):
-    """Fill the page in (Sphinx event `source-read`)."""
-    if docname == DOCNAME:
-        source[0] = filled(Path(app.srcdir), source[0])
-
-
-def add_style(app, pagename, templatename, context, doctree):
-    """Load the style, which sets the size of paper, on its page only (event
-    `html-page-context`).
-    """
-    if pagename == DOCNAME:
-        app.add_css_file("cheat_sheet.css", priority=901)
-
-
-def setup(app):
-    """Register with Sphinx."""
-    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
-    app.connect("source-read", fill_in)
-    app.connect("html-page-context", add_style)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -126,6 +126,23 @@ class Filmstrips(SphinxTransform):
             output += nodes.paragraph("", caption, classes=["filmstrip-caption"])
 
 
+class Anchors(SphinxTransform):
+    """Turns an `<a id="…"></a>` on a line of its own into an anchor of what follows it, which links
+    on every page can reach.
+    """
+
+    default_priority = 214
+
+    def apply(self, **kwargs):
+        for paragraph in list(self.document.findall(nodes.paragraph)):
+            found = re.fullmatch(r'<a id="([\w-]+)"></a>', paragraph.astext().strip())
+            if found:
+                # not by a target of docutils, whose names are those of the whole book
+                self.document.myst_slugs[found[1]] = (0, found[1], "")
+                paragraph.next_node(descend=False, ascend=True)["ids"].append(found[1])
+                paragraph.parent.remove(paragraph)
+
+
 def frame_questions(app, docname, source):
     """Puts a labelled group around each Markdown cell tagged `question` (Sphinx event
     `source-read`).
@@ -294,10 +311,29 @@ def filled(root, text):
     return text
 
 
-def fill_in(app, docname, source):
-    """Fill the landing page in (Sphinx event `source-read`)."""
-    if docname == "intro":
-        source[0] = filled(Path(app.srcdir), source[0])
+def state(entry):
+    """Return what a table says of an entry of data/aws_status.yaml: whether the service is open to
+    new customers, since when not, until when at most, what AWS names instead, and the day that was
+    read.
+    """
+    if entry["status"] == "current":
+        text = "open"
+    else:
+        text = f"**{entry['status']}**"
+        text += f", since {entry['since']}" if "since" in entry else ""
+    if entry["maintained"].startswith("until"):
+        text += f", maintained {entry['maintained']}"
+    text += f"; instead: {entry['instead']}" if "instead" in entry else ""
+    return f"{text} ({entry['checked']})"
+
+
+def with_states(root, text):
+    """Return a page with the state of a service in the place of `[[its name]]`. An unknown name
+    raises KeyError.
+    """
+    entries = yaml.safe_load((root / "data/aws_status.yaml").read_text(encoding="utf8"))
+    states = {entry["service"]: state(entry) for entry in entries}
+    return re.sub(r"\[\[([^\]]+)\]\]", lambda found: states[found[1]], text)
 
 
 def copy_pictures(root, out):
@@ -463,12 +499,10 @@ def setup(app):
     app.add_transform(SummaryMath)
     app.add_transform(ClaimNumbers)
     app.add_transform(Filmstrips)
+    app.add_transform(Anchors)
     app.connect("config-inited", set_options)
-    # its counts and minutes come from the chapters
-    app.connect("env-get-outdated", lambda *arguments: ["intro"])
     app.connect("source-read", frame_questions)
     app.connect("source-read", describe_filmstrips)
-    app.connect("source-read", fill_in)
     app.connect("doctree-read", add_anchors)
     app.connect("build-finished", finish)
     return {

@@ -12,23 +12,12 @@ from collections import Counter
 from html import escape
 from pathlib import Path
 
-import cheat_sheet
-import course_site
+import filled_pages
 import genanki
 import markdown_it
-import paths
-import practice_exam
-import surprises
 import yaml
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
-FILLED = {
-    "intro": course_site.filled,
-    "practice_exam": practice_exam.filled,
-    "surprises": surprises.filled,
-    "cheat_sheet": cheat_sheet.filled,
-    "paths": paths.filled,
-}
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
 
@@ -67,8 +56,9 @@ def twin(root, path):
     """Return a page as Markdown: text, code, what it printed, and what its figures show."""
     if path.suffix == ".md":
         text = path.read_text(encoding="utf8")
-        if path.stem in FILLED:
-            text = FILLED[path.stem](root, text)
+        page = path.relative_to(root).with_suffix("").as_posix()
+        if page in filled_pages.FILLED:
+            text = filled_pages.FILLED[page](root, text)
         return to_markdown(text)
     parts = []
     for cell in cells(path):

@@ -1,11 +1,9 @@
 """The page of paths: chapters with their minutes, which come from the chapters' lines of facts."""
 
 import re
-from pathlib import Path
 
 import course_site
 
-DOCNAME = "reference/paths"
 ENTRY = re.compile(r"\[\[(read|facts) ([\d.]+)\]\]")
 
 
@@ -39,23 +37,3 @@ def filled(root, text):
         total = sum(known[n][1] for n in read)
         sections[place] = section.replace("[[minutes]]", f"{total:,} minutes")
     return "".join(sections)
-
-
-def fill_in(app, docname, source):
-    """Fill the page in (Sphinx event `source-read`)."""
-    if docname == DOCNAME:
-        source[0] = filled(Path(app.srcdir), source[0])
-
-
-def add_script(app, pagename, templatename, context, doctree):
-    """Load the script on its page only (event `html-page-context`)."""
-    if pagename == DOCNAME:
-        app.add_js_file("paths.js", loading_method="defer")
-
-
-def setup(app):
-    """Register with Sphinx."""
-    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
-    app.connect("source-read", fill_in)
-    app.connect("html-page-context", add_script)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,12 +6,10 @@ The page works as a plain list; `practice_exam.js` makes an exam of it.
 import json
 import re
 from html import escape
-from pathlib import Path
 
 import course_site
 import yaml
 
-DOCNAME = "reference/practice_exam"
 # pages of the reference part whose questions count too; a pair of mirrored_pairs would tell its key
 PAGES = ("beyond_the_lectures", "mixed_questions")
 STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
@@ -127,23 +125,3 @@ def filled(root, text):
     text = text.replace("[[questions]]", listing(root))
     text = text.replace("[[count]]", str(len(questions(root))))
     return course_site.filled(root, text)
-
-
-def fill_in(app, docname, source):
-    """Fill the page in (Sphinx event `source-read`)."""
-    if docname == DOCNAME:
-        source[0] = filled(Path(app.srcdir), source[0])
-
-
-def add_script(app, pagename, templatename, context, doctree):
-    """Load the script on its page only (event `html-page-context`)."""
-    if pagename == DOCNAME:
-        app.add_js_file("practice_exam.js", loading_method="defer")
-
-
-def setup(app):
-    """Register with Sphinx."""
-    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
-    app.connect("source-read", fill_in)
-    app.connect("html-page-context", add_script)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,7 +9,6 @@ from pathlib import Path
 import course_site
 import yaml
 
-DOCNAME = "reference/surprises"
 ENTRY = re.compile(r"^\[\[surprise (\S+) (fig-[\w-]+)\]\]$", re.M)
 
 
@@ -57,16 +56,3 @@ def entry(root, claim_id, figure):
 def filled(root, text):
     """Return the page with its entries in the place of `[[surprise CLAIM FIGURE]]`."""
     return ENTRY.sub(lambda found: entry(root, *found.groups()), text)
-
-
-def fill_in(app, docname, source):
-    """Fill the page in (Sphinx event `source-read`)."""
-    if docname == DOCNAME:
-        source[0] = filled(Path(app.srcdir), source[0])
-
-
-def setup(app):
-    """Register with Sphinx."""
-    app.connect("env-get-outdated", lambda *arguments: [DOCNAME])
-    app.connect("source-read", fill_in)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

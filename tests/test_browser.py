@@ -614,8 +614,10 @@ def test_the_plan_keeps_its_ticks_and_dates(base, open_page):
     page.get_by_label("Day of the exam").fill("2027-01-15")
     page.get_by_role("checkbox").nth(1).check()
     page.reload()
-    assert page.locator("#day-1-where-you-stand h3").inner_text().startswith(
-        "Day 1. Where you stand (Fri, 1 January)"
+    assert (
+        page.locator("#day-1-where-you-stand h3")
+        .inner_text()
+        .startswith("Day 1. Where you stand (Fri, 1 January)")
     )
     assert page.get_by_role("checkbox").nth(1).is_checked()
     assert not page.get_by_role("checkbox").nth(0).is_checked()

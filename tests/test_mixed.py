@@ -29,11 +29,8 @@ PARTS = [
     if part["caption"] != "Reference"
 ]
 # each has one pair
-DECISIONS = (
-    "output hidden network gradients rate-batch overfitting l1-l2 split metric-class metric-number "
-    "imbalance ensemble transfer adapt shrink search automl explain bias track watch release drift "
-    "input survive spread memory network-aws price"
-).split()
+GUIDE = (ROOT / "reference/decision_guide.md").read_text(encoding="utf8")
+DECISIONS = re.findall(r'(?m)^<a id="([\w-]+)"></a>$', GUIDE)
 IN_PART, FEWEST_ITEMS, MOST_WORDS = 10, 20, 12
 TAUGHT = re.compile(r"\]\(\.\./chapters/[^)\s]+#[^)\s]+\)\.$")  # a link to a section ends a text
 FIGURE = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")

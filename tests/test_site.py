@@ -334,8 +334,8 @@ def page_of(*cells):
 
 
 def test_what_the_extension_adds(small_book, tmp_path):
-    """Boxes, claim anchors, mathematics in a summary, framed questions, filmstrips, counts on the
-    landing page, repairs, and buttons with an address.
+    """Boxes, claim anchors and others, mathematics in a summary, framed questions, filmstrips,
+    counts on the landing page, repairs, and buttons with an address.
     """
     page = "142_a_small_page"
     (small_book / "chapters").mkdir()
@@ -363,7 +363,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "[[experiments]]; [[conditional]] [[wrong]] [[right]]; "
         "[[served]] of [[domain]], [[named]], [[minutes]]; "
         "[[out]] %, [[open]] of [[skills]], [[homeless]].\n\n"
-        f"- [142 A small page](chapters/{page}.ipynb)\n"
+        f"- [142 A small page](chapters/{page}.ipynb)\n- [deep](chapters/{page}.ipynb#deep)\n"
         '- 143 Another (planned)\n\n<img src="_images/fig-a.png" alt="a line that rises">\n'
     )
     table = "<table><tr><th></th><th>a</th></tr></table>"
@@ -377,6 +377,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         page_of(
             small.text(f"# 142. A small page\n\n{FACTS}\n\n{box}", "title"),
             small.text("[it](#claim-142-02) and [that](#fig-strip)", "links"),
+            small.text('<a id="deep"></a>\n\n## Below it\n\n[up](#deep)', "anchor"),
             small.text("| id | claim |\n|---|---|\n| 142-02 | c |", "table"),
             small.text("| a | b | *c* |\n|---|---|---|\n| 1 | 2 | 3 |", "wide"),
             small.text(question, "q-1", "question"),
@@ -399,6 +400,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         r"<p><em>“It is.”</em> The fact.</p>",
         r"<blockquote> <div><p><strong>Bold</strong> but no kind.</p>",
         r'<td class="claim-number"><p>142-02</p>',
+        r'<section id="below-it"> <span id="deep"></span><h2>.*href="#deep"',
         r'<div class="question" role="group" aria-label="Question 1"> <p>Which\?</p> <details>',
         r'<summary>A. <span class="math notranslate nohighlight">\\\(x\^2\\\)</span></summary>',
         r'<details class="admonition hide above-input"> <summary> '
