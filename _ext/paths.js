@@ -40,8 +40,9 @@ if (plan) {
   };
 
   for (const line of lines) {
-    // a line keeps its tick when minutes or the order of the plan change
-    const name = line.textContent.replace(/, \d+ minutes/, '').trim();
+    // a line keeps its tick when its minutes change
+    const day = line.closest('section').querySelector('h3').firstChild.textContent;
+    const name = `${day}: ${line.textContent.replace(/, \d+ minutes/, '').trim()}`;
     const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: kept.done.includes(name) });
     box.setAttribute('aria-label', `Done: ${name}`);
     box.addEventListener('change', () => {

@@ -610,18 +610,18 @@ def test_without_a_browser(monkeypatch):
 def test_the_plan_keeps_its_ticks_and_dates(base, open_page):
     page = open_page()
     page.goto(f"{base}reference/paths.html")
-    assert page.locator(".plan-controls").inner_text().endswith("0 of 52 done")
+    assert page.locator(".plan-controls").inner_text().endswith("0 of 47 done")
     page.get_by_label("Day of the exam").fill("2027-01-15")
-    page.get_by_role("checkbox").nth(1).check()
+    page.get_by_label("Done: Day 2. Counting errors: Their questions").check()
     page.reload()
     assert (
         page.locator("#day-1-where-you-stand h3")
         .inner_text()
         .startswith("Day 1. Where you stand (Fri, 1 January)")
     )
-    assert page.get_by_role("checkbox").nth(1).is_checked()
-    assert not page.get_by_role("checkbox").nth(0).is_checked()
-    assert page.locator(".plan-controls").inner_text().endswith("1 of 52 done")
+    assert page.get_by_label("Done: Day 2. Counting errors: Their questions").is_checked()
+    assert not page.get_by_label("Done: Day 6. Tuning: Their questions").is_checked()
+    assert page.locator(".plan-controls").inner_text().endswith("1 of 47 done")
 
 
 def test_the_cheat_sheet_is_two_pages_of_paper(base, open_page):
