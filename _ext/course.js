@@ -64,3 +64,11 @@ if (ledger) {
   differs.addEventListener('change', filter);
   filter();
 }
+
+// Escape puts away what a term of the glossary shows, until the pointer or the focus moves on.
+document.addEventListener('keydown', (event) => {
+  document.documentElement.classList.toggle('terms-quiet', event.key === 'Escape');
+});
+for (const kind of ['mouseover', 'focusin']) {
+  document.addEventListener(kind, () => document.documentElement.classList.remove('terms-quiet'));
+}

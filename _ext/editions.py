@@ -14,6 +14,7 @@ from pathlib import Path
 
 import filled_pages
 import genanki
+import glossary
 import markdown_it
 import yaml
 
@@ -122,11 +123,10 @@ def unlinked(text):
 
 
 def terms(root):
-    """Return the cards of the glossary: (front, back, tag)."""
-    path = root / "reference/glossary.md"
-    text = path.read_text(encoding="utf8") if path.exists() else ""
-    found = re.findall(r"^### (.+)\n+((?:(?!^#).*\n?)+)", text, flags=re.M)
-    return [(term, unlinked(meaning), "glossary") for term, meaning in found]
+    """Return the cards of the glossary, without its other names: (front, back, tag)."""
+    return [
+        (one.term, unlinked(one.text), "glossary") for one in glossary.read(root) if not one.others
+    ]
 
 
 def rows(table):

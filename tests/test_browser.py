@@ -289,6 +289,26 @@ def test_a_filmstrip_shows_one_frame_and_moves(open_page):
     assert page.evaluate(VISIBLE) == ["first frame"]
 
 
+TERM = """<style>{css}</style><article class="bd-article"><p>A
+<a class="term" href="#a" aria-description="What it means.">term</a></p></article>"""
+SHOWN = "getComputedStyle(document.querySelector('.term'), '::after').content"
+
+
+def test_a_term_shows_what_it_means(open_page):
+    """It does so on hover and on keyboard focus, until Escape."""
+    page = open_page()
+    page.set_content(TERM.format(css=SCRIPT.with_suffix(".css").read_text(encoding="utf8")))
+    page.add_script_tag(path=SCRIPT)
+    assert page.evaluate(SHOWN) == "none"
+    page.keyboard.press("Tab")
+    assert "What it means." in page.evaluate(SHOWN)
+    page.keyboard.press("Escape")
+    assert page.evaluate(SHOWN) == "none"
+    page.mouse.click(300, 300)
+    page.locator(".term").hover()
+    assert "What it means." in page.evaluate(SHOWN)
+
+
 def with_filmstrips():
     """Return the pages whose source has a cell tagged `filmstrip`."""
     return [

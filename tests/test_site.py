@@ -436,6 +436,87 @@ def test_a_picture_that_is_unknown_fails_the_build(small_book, tmp_path):
     assert process.returncode != 0 and "no chapter has the figure fig-x" in told
 
 
+def unlinked_terms(glossary, pages):
+    """Yield the entries of the built glossary, HTML, to which none of the pages' HTML leads. What
+    only leads to another entry is none.
+    """
+    linked = {anchor for html in pages for anchor in re.findall(r'glossary\.html#([^"]+)"', html)}
+    for anchor, body in re.findall(
+        r'<section id="([^"]+)">\s*<h\d>.*?</h\d>(.*?)</sec', glossary, re.S
+    ):
+        if not body.strip().startswith("<p>See <a") and anchor not in linked:
+            yield f"no page leads to {anchor}"
+
+
+def test_pages_lead_to_all_terms(site):
+    glossary = (site / "reference/glossary.html").read_text(encoding="utf8")
+    pages = [page.read_text(encoding="utf8") for page in written_pages(site)]
+    assert list(unlinked_terms(glossary, pages)) == []
+    assert glossary.count("<p>See <a") > 50
+    assert "".join(pages).count('<a class="term" href="../reference/glossary.html#') > 1000
+
+
+def test_a_term_without_a_link_is_found():
+    entry = '<section id="{0}">\n<h3>{0}<a>#</a></h3>\n<p>{1}</p>\n</section>\n'
+    glossary = entry.format("a", "So.") + entry.format("b", "So.") + entry.format("c", "See <a>.")
+    pages = ['<a href="../reference/glossary.html#b">']
+    assert list(unlinked_terms(glossary, pages)) == ["no page leads to a"]
+
+
+def test_terms_are_linked_once_and_not_where_they_are_taught(small_book, tmp_path):
+    page = "142_a_small_page"
+    for folder in ("chapters", "reference"):
+        (small_book / folder).mkdir()
+    (small_book / "_toc.yml").write_text(
+        f"format: jb-book\nroot: intro\nchapters:\n- file: chapters/{page}\n"
+        "- file: reference/glossary\n- file: reference/exam_map\n"
+    )
+    (small_book / "intro.md").write_text("# Title\n\nAdam.\n")
+    (small_book / "reference/exam_map.ipynb").write_text(page_of(small.text("# Map", "map")))
+    here = f"../chapters/{page}.ipynb"
+    (small_book / "reference/glossary.md").write_text(
+        f"# Glossary\n\n### Adam\n\nA rule with [ReLU](#relu) & `m`. [142]({here}#two)\n\n"
+        f"### Mesh\n\nA grid. [142]({here}#two)\n\n### Rectifier\n\nSee [ReLU](#relu).\n\n"
+        f"### ReLU\n\nA bend. [142]({here}#two)\n\n### Step\n\nOne. [142]({here}#two)\n\n"
+        f"### XLA\n\nIt. [142]({here}#two)\n\n### ZeRO\n\nNone. [142]({here}#two)\n\n"
+        f"### Zoo\n\nAnimals. [142]({here}#two)\n"
+    )
+    fold = "<details><summary>ReLU?</summary>\n\nReLU.\n\n</details>"
+    (small_book / f"chapters/{page}.ipynb").write_text(
+        page_of(
+            small.text(
+                f"# 142. Adam\n\n{FACTS}\n\nA *mesh*, [ZeRO](../reference/glossary.md#zero).", "a"
+            ),
+            small.text(f"## ReLU\n\n{fold}\n\n| ReLU |\n|---|\n| ReLU |", "b"),
+            small.text("ReLU, which of them?", "c", "question"),
+            small.text("`ReLU`, rectifiers, Adam & a step. Mesh, ReLU, ZeRO.", "d"),
+            small.text("## Two\n\n### Three\n\nXLA.", "e"),
+            small.text("## Four\n\nXLA.\n\n## Facts for the exam\n\nXLA, zoo.", "f"),
+        )
+    )
+    process = run_build(small_book, tmp_path)
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
+    html = (tmp_path / f"_build/html/chapters/{page}.html").read_text(encoding="utf8")
+    text, _, listed = html.partition("<summary>Terms of this page</summary>")
+    link = '<a class="term" href="../reference/glossary.html#{}" aria-description="{}">{}</a>'
+    adam = "A rule with ReLU &amp; m."
+    assert (
+        f"{link.format('relu', 'A bend.', 'rectifiers')}, {link.format('adam', adam, 'Adam')}"
+        in (text)
+    )
+    assert text.count('class="term"') == 2 and "<h2>ReLU<" in text
+    assert re.findall(r'glossary.html#(\w+)" aria', listed) == [
+        "adam",
+        "mesh",
+        "relu",
+        "step",
+        "xla",
+        "zero",
+        "zoo",
+    ]
+    assert 'class="term"' not in (tmp_path / "_build/html/intro.html").read_text(encoding="utf8")
+
+
 def test_no_repository_is_made_up(site):
     """Without an address no page shows a button that would need one."""
     for page in written_pages(site):
