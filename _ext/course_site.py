@@ -303,7 +303,6 @@ def filled(root, text):
     """
     if "[[" in text:
         numbers = counts(root)
-        numbers["planned"] = text.count("(planned)") + numbers["chapters"]
         text = re.sub(r"\[\[(\w+)\]\]", lambda found: f"{numbers[found[1]]:,}", text)
     for n, notebook in chapters(root).items():
         minutes = FACTS.search("".join(notebook["cells"][0]["source"]))["minutes"]

@@ -358,7 +358,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
         "- file: reference/exam_map\n"
     )
     (small_book / "intro.md").write_text(
-        "# Title\n\n[[chapters]] of [[planned]], [[questions]] questions, "
+        "# Title\n\n[[chapters]], [[questions]] questions, "
         "[[decided]] of [[claims]], "
         "[[experiments]]; [[conditional]] [[wrong]] [[right]]; "
         "[[served]] of [[domain]], [[named]], [[minutes]]; "
@@ -416,7 +416,7 @@ def test_what_the_extension_adds(small_book, tmp_path):
     ):
         assert re.search(part, html), part
     landing = re.sub(r"\s+", " ", (built / "intro.html").read_text(encoding="utf8"))
-    assert "1 of 2, 2 questions, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7; 88 %, 11 of 12, 1." in landing
+    assert "1, 2 questions, 2 of 3, 1; 1 1 0; 1 of 2, 0, 7; 88 %, 11 of 12, 1." in landing
     assert re.search(r"142 A small page</span></a> · 7 min", landing)
     assert (built / "_images/fig-a.png").is_file() and (built / "_static/course.js").is_file()
 
