@@ -39,12 +39,13 @@ def sheet(root):
         lines = [f"## {group['title']}\n", note]
         for chapter, beginnings in group["rows"].items():
             home = f"[{chapter}](../chapters/{pages[chapter]}#facts-for-the-exam)"
-            for n, beginning in enumerate(beginnings):
+            for n, one in enumerate(beginnings):
+                beginning, label = next(iter(one.items())) if isinstance(one, dict) else (one, "")
                 same = [row for row in facts[chapter] if " | ".join(row).startswith(beginning)]
                 if len(same) != 1:
                     raise ValueError(f"{len(same)} facts of {chapter} begin with {beginning}")
                 name, *texts = [plain(text) for text in same[0][: 1 + group.get("cells", 9)]]
-                line = f"- **{name}** " + " · ".join(filter(None, texts))
+                line = f"- **{label or name}** " + " · ".join(filter(None, texts))
                 lines.append(line if n else f"- {home} {line[2:]}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -72,3 +72,24 @@ document.addEventListener('keydown', (event) => {
 for (const kind of ['mouseover', 'focusin']) {
   document.addEventListener(kind, () => document.documentElement.classList.remove('terms-quiet'));
 }
+
+// The glossary is filtered by what its terms and texts contain; × is found as x.
+const terms = document.getElementById('glossary');
+if (terms) {
+  const plain = (text) => text.toLowerCase().replaceAll(' × ', 'x').replaceAll('×', 'x');
+  const entries = [...terms.querySelectorAll(':scope > section')].map((section) => [section, plain(section.textContent)]);
+  const input = Object.assign(document.createElement('input'), { type: 'search' });
+  const label = document.createElement('label');
+  label.append('Terms that contain ', input);
+  const count = document.createElement('span');
+  count.setAttribute('aria-live', 'polite');
+  const controls = document.createElement('div');
+  controls.className = 'ledger-controls';
+  controls.append(label, count);
+  entries[0][0].before(controls);
+  input.addEventListener('input', () => {
+    const wanted = plain(input.value.trim());
+    for (const [section, text] of entries) section.hidden = !text.includes(wanted);
+    count.textContent = `${entries.filter(([section]) => !section.hidden).length} of ${entries.length}`;
+  });
+}

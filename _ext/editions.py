@@ -19,6 +19,8 @@ import markdown_it
 import yaml
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
+# a table, and the line in bold above it
+TABLE = re.compile(r"(?:^\*\*(.+?)\*\*[^\n|]*\n+)?((?:^\|.*\|\n?){3,})", re.M)
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
 
@@ -142,7 +144,7 @@ def facts(root):
     """Return the cards of the tables of "Facts for the exam": (front, back, tag)."""
     found = []
     for path in sorted((root / "chapters").glob("*.ipynb")):
-        number = title(path).partition(". ")[0]
+        number, _, name = title(path).partition(". ")
         within = False
         for cell in cells(path):
             source = "".join(cell["source"])
@@ -150,16 +152,33 @@ def facts(root):
                 within = source.startswith("## Facts for the exam")
             if not within or cell["cell_type"] != "markdown":
                 continue
-            for table in re.findall(r"(?:^\|.*\|\n?){3,}", source, flags=re.M):
+            for over, table in TABLE.findall(source):
                 head, lines = rows(table)
+                for above, line in zip(lines, lines[1:], strict=False):
+                    if not line[0]:  # the row goes on
+                        line[:] = above[0], *map("; ".join, zip(above[1:], line[1:], strict=True))
+                        above[0] = ""
+                lines = [line for line in lines if line[0]]
+                # as many cells ask as it takes to tell the rows apart
+                asking = Counter(tuple(line[:n]) for line in lines for n in range(1, len(line)))
+                topic = over or head[0] or ", ".join(head[1:])
                 for line in lines:
-                    pairs = zip(head[1:], line[1:], strict=False)
+                    asks = 1
+                    while asking[tuple(line[:asks])] > 1 and asks < len(line) - 1:
+                        asks += 1
+                    asked = "; ".join(filter(None, [line[0], *line[1:asks]]))
+                    pairs = zip(head[asks:], line[asks:], strict=False)
                     back = "; ".join(
-                        f"{name}: {one}" if name else one for name, one in pairs if one
+                        f"{column}: {one}" if column else one for column, one in pairs if one
                     )
-                    front = f"{line[0]} ({head[0] or ', '.join(head[1:])})"
-                    found.append((unlinked(front), unlinked(back), f"chapter-{number}"))
-    return found
+                    found.append((asked, topic, unlinked(back), f"chapter-{number}", name))
+    twice = Counter((asked, topic) for asked, topic, *_ in found)
+    cards = []
+    for asked, topic, back, tag, chapter in found:
+        where = [topic] if topic else []
+        where += [chapter] if twice[asked, topic] > 1 or not where else []
+        cards.append((unlinked(f"{asked} ({', '.join(where)})"), back, tag))
+    return cards
 
 
 def claims(root):

@@ -36,7 +36,9 @@ if (plan) {
       day.setDate(day.getDate() - days.length + n);
       date.textContent = Number.isNaN(day.valueOf()) ? '' : ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
     });
-    count.textContent = `${kept.done.length} of ${lines.length} done`;
+    const left = Math.ceil((new Date(`${kept.exam}T12:00`) - Date.now()) / 86_400_000);
+    const late = left < 0 ? 'That day is past. ' : left < days.length ? `Only ${left} days are left: take the days that you need most, and day ${days.length} last. ` : '';
+    count.textContent = `${late}${kept.done.length} of ${lines.length} done`;
   };
 
   for (const line of lines) {

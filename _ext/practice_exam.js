@@ -4,6 +4,9 @@ if (place) {
   const STORE = 'course-practice-exam';
   const SURE = [['sure', 'Sure'], ['think', 'I think so'], ['guess', 'A guess']];
   const list = [...document.querySelectorAll('.question[data-id]')];
+  // practice_exam.html?chapters=150,151 draws from these only; the paths lead there
+  const only = new URLSearchParams(location.search).get('chapters')?.split(',');
+  const pool = only ? list.filter((node) => only.includes(node.dataset.id.split('-')[0])) : list;
   const byId = new Map(list.map((node) => [node.dataset.id, node]));
   const titles = new Map(list.map((node) => [node.dataset.skill, node.closest('section').querySelector('h2').firstChild.textContent]));
 
@@ -58,8 +61,8 @@ if (place) {
   const choose = () => {
     running(false);
     const counts = new Map();
-    for (const node of list) counts.set(node.dataset.skill, (counts.get(node.dataset.skill) ?? 0) + 1);
-    const number = make('input', { type: 'number', name: 'number', min: 1, max: list.length, value: 10, required: true });
+    for (const node of pool) counts.set(node.dataset.skill, (counts.get(node.dataset.skill) ?? 0) + 1);
+    const number = make('input', { type: 'number', name: 'number', min: 1, max: pool.length, value: Math.min(10, pool.length), required: true });
     const minutes = make('input', { type: 'number', name: 'minutes', min: 0, max: 600, value: 0, required: true });
     const which = make('select', { name: 'which' },
       make('option', { value: 'all' }, 'any'),
@@ -72,11 +75,15 @@ if (place) {
       make('input', { type: 'checkbox', name: 'skill', value: skill, checked: true }), ` ${titles.get(skill)} (${count})`));
     const every = (on) => { for (const box of form.querySelectorAll('[name=skill]')) box.checked = on; };
     const told = make('p', { role: 'status', class: 'exam-told' });
-    const preset = button("The exam's format: 65 questions, 130 minutes, answers at the end", () => {
-      number.value = Math.min(65, list.length); minutes.value = 130; when.value = 'end'; which.value = 'all'; every(true);
+    const format = (text, count, time) => button(text, () => {
+      number.value = Math.min(count, pool.length); minutes.value = time; when.value = 'end'; which.value = 'all';
+      every(true);
+      for (const box of form.querySelectorAll('[value=none]')) box.checked = false;
+      begin(draw(wanted(form), count), time, 'end');
     });
+    const formats = [format('The beta until early 2027: 85 questions, 170 minutes', 85, 170), ' ', format('The standard form: 65 questions, 130 minutes', 65, 130)];
     const form = make('form', { class: 'exam-form', onsubmit: (event) => { event.preventDefault(); start(form, told); } },
-      make('p', {}, preset),
+      make('p', {}, ...(only ? [`Only questions of ${only.join(', ')}. `, make('a', { href: location.pathname }, 'All questions')] : formats)),
       make('p', {}, make('label', {}, 'Questions ', number), ' ', make('label', {}, 'Only those ', which)),
       make('p', {}, make('label', {}, 'Minutes (0: no timer) ', minutes), ' ', make('label', {}, 'Explanations ', when)),
       make('fieldset', {}, make('legend', {}, 'Skills'), make('p', {}, button('All', () => every(true)), ' ', button('None', () => every(false))), ...skills),
@@ -98,12 +105,17 @@ if (place) {
     return drawn;
   };
 
-  const start = (form, told) => {
+  const wanted = (form) => {
     const data = new FormData(form);
     const skills = data.getAll('skill');
     const past = (id) => kept.history[id];
-    const wanted = { all: () => true, new: (id) => !past(id), wrong: (id) => past(id) && !past(id).right }[data.get('which')];
-    const ids = list.filter((node) => skills.includes(node.dataset.skill)).map((node) => node.dataset.id).filter(wanted);
+    const fits = { all: () => true, new: (id) => !past(id), wrong: (id) => past(id) && !past(id).right }[data.get('which')];
+    return pool.filter((node) => skills.includes(node.dataset.skill)).map((node) => node.dataset.id).filter(fits);
+  };
+
+  const start = (form, told) => {
+    const data = new FormData(form);
+    const ids = wanted(form);
     if (!ids.length) {
       told.textContent = 'There is no such question. Choose other skills, or any question.';
       return;
@@ -178,8 +190,9 @@ if (place) {
     if (exam.at > 0) moves.append(button('Back', () => go(-1)));
     if (exam.when === 'each' && !locked) {
       moves.append(button('Check', () => {
-        if (!answered(exam, id) || !exam.sure[id]) {
-          told.textContent = answered(exam, id) ? 'Say first how sure you are.' : 'Choose an answer first.';
+        const missing = letters(node).length - (exam.answers[id] ?? []).length;
+        if (missing > 0 || !exam.sure[id]) {
+          told.textContent = missing > 0 ? (several && answered(exam, id) ? 'Choose one more.' : 'Choose an answer first.') : 'Say first how sure you are.';
           return;
         }
         exam.told[id] = true; note(id); save(); ask();
@@ -288,11 +301,11 @@ if (place) {
     });
     const again = bad.length ? [button('Repeat the wrong ones', () => begin(draw(bad, bad.length), 0, exam.when)), ' '] : [];
     show(make('h2', {}, 'Result'),
-      make('p', { class: 'exam-verdict' }, `${good.length} of ${exam.ids.length} right (${percent(good.length, exam.ids.length)}), in ${clock(exam.seconds)} minutes. A question with several answers counts only if all of them are right.`),
+      make('p', { class: 'exam-verdict' }, `${good.length} of ${exam.ids.length} right (${percent(good.length, exam.ids.length)}), in ${clock(exam.seconds)} (minutes and seconds). A question with several answers counts only if all of them are right.`),
       table(['skill', 'right', 'to read again'], bySkill, 'By skill'),
       table(['you said', 'right', 'of', 'share'], rated.map(([text, k, n]) => [text, String(k), String(n), percent(k, n)]), 'How well you knew what you knew'),
       curve(rated),
-      make('p', {}, 'The bars are the shares that fit so few answers (95 %). "Sure" should be near 100 %; where it is not, read those sections first.'),
+      make('p', {}, 'The bars are 95 % intervals: with so few answers your true share may lie anywhere in them. "Sure" should be near 100 %; where it is not, read those sections first.'),
       ...(mistakes.length ? [make('h3', {}, 'Wrong or open'), ...mistakes] : []),
       make('p', {}, ...again, button('Another exam', () => { kept.exam = null; save(); choose(); place.querySelector('h2').scrollIntoView(); }, { class: 'exam-main' })));
   };

@@ -45,11 +45,12 @@ def entry(root, claim_id, figure):
     exam = claim.get("exam_answer")
     return (
         f"Often said: *“{claim['claim']}”*\n\n"
+        f"<details><summary>What came out</summary>\n\n"
         f"<figure>\n{shown}\n<figcaption>{escape(about['figure']['caption'])}</figcaption>\n"
         f"</figure>\n\n**{verdict}.** {claim['reason']}\n\n"
         + (f"In the exam: {exam}.\n\n" if exam else "")
         + f"[Chapter {course_site.number(Path(page))}](../chapters/{page}.ipynb#{anchor}), "
-        f"claim {claim_id}; {claim['evidence']}."
+        f"claim {claim_id}; {claim['evidence']}.\n\n</details>"
     )
 
 

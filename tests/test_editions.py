@@ -104,6 +104,27 @@ def test_cards_hold_terms_facts_and_claims(out):
     assert all(one["front"] and one["back"] and "](" not in one["back"] for one in found)
 
 
+def test_a_card_asks_one_thing():
+    """No front is that of another card, none lacks what it is about."""
+    fronts = [front for front, back, _ in editions.facts(ROOT) if back]
+    assert len(set(fronts)) == len(fronts) == len(editions.facts(ROOT)) > 1000
+    assert not [front for front in fronts if "()" in front or front.startswith(("(", ";"))]
+
+
+def test_rows_with_one_name_ask_with_more_cells(tmp_path):
+    table = "| seen | on | try |\n|---|---|---|\n| good | a | x |\n| good | b | y |\n| | c | z |\n"
+    more = "**More**\n\n| | |\n|---|---|\n| limit | 5 |\n"
+    (tmp_path / "chapters").mkdir()
+    cells = ["# 150. X", f"## Facts for the exam\n\n{table}\n{more}"]
+    text = notebook(*({"cell_type": "markdown", "source": [one]} for one in cells))
+    (tmp_path / "chapters/150_x.ipynb").write_text(text, encoding="utf8")
+    assert editions.facts(tmp_path) == [
+        ("good; a (seen)", "try: x", "chapter-150"),
+        ("good; b; c (seen)", "try: y; z", "chapter-150"),
+        ("limit (More)", "5", "chapter-150"),
+    ]
+
+
 def test_the_package_holds_the_same_cards(out, tmp_path):
     with zipfile.ZipFile(out / "cards.apkg") as package:
         package.extract("collection.anki2", tmp_path)
