@@ -92,6 +92,34 @@ def chapter():
     return notebook
 
 
+def capstone():
+    """Return a small capstone, 142.9, as a notebook of its own."""
+    facts = (
+        "*4 minutes to read, 30 with all steps · 5 seconds to run, 0.3 GB · "
+        "[exam](../reference/exam_map.ipynb): 2.1.3 indirect · before this: nothing*"
+    )
+    rubric = "| criterion | 0 | 1 | 2 |\n|---|---|---|---|\n"
+    rubric += "".join(f"| {n} | none | some | all |\n" for n in range(10))
+    graded = "| criterion | points | why |\n|---|---|---|\n"
+    graded += "".join(f"| {n} | {min(n, 2)} | so |\n" for n in range(9)) + "| 9 | 2 | so |\n"
+    cells = [
+        text(f"# 142.9. Capstone: a small one\n\nA lead.\n\n{facts}", "title"),
+        text("## Setup", "setup-text"),
+        code("import math", "setup"),
+        text(f"## Rubric\n\n{rubric}", "rubric"),
+        text("## 1. One\n\n" + "word " * 660, "step", "skill-2.1.3"),
+        code("x = 1\nprint('solved')", "step-solution", "hide-cell", "solution", shows="solved\n"),
+        code("plt.plot([1, 2])", "draw", "hide-input", figure="fig-d"),
+        text(f"## The worked solution, graded\n\n{graded}\n**17 of 20.** Enough.", "graded"),
+        text("## Further reading", "further"),
+    ]
+    notebook = new_notebook(cells=cells)
+    for count, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
+        cell.execution_count = count
+    nbformat.validate(notebook)
+    return notebook
+
+
 def ledger():
     """Return the claims of the small chapter."""
     common = {"reason": "Eight words or more are needed for a good reason."}

@@ -2,6 +2,7 @@
 a reader expects.
 """
 
+import itertools
 import re
 import statistics
 import tokenize
@@ -22,6 +23,7 @@ from notebooks import (
     printed,
     questions,
     read,
+    section,
     sections,
     tags,
 )
@@ -52,14 +54,16 @@ SECTIONS = [
     "Further reading",
 ]
 OPTIONAL = {"Often said, checked"}
+RUBRIC, GRADED, POINTS = "Rubric", "The worked solution, graded", 20  # of a capstone
+CAPSTONE = ["Setup", RUBRIC, GRADED, "Further reading"]  # its sections, beside its steps
 FACTS = re.compile(
-    r"^\*(?P<read>\d+) minutes to read, (?P<all>\d+) with questions and exercises · "
+    r"^\*(?P<read>\d+) minutes to read, (?P<all>\d+) with (?:questions and exercises|all steps) · "
     r"(?P<seconds>\d+) seconds to run(?: \([^)]+\))?, (?P<memory>\d\.\d) GB(?: [^·]+)? · "
     r"\[exam\]\(\.\./reference/exam_map\.ipynb\): (?P<skills>.+?) · before this: .+\*$",
     re.M,
 )
 SKILLS = re.compile(r"\d\.\d\.\d+(, \d\.\d\.\d+)* (named|indirect|background)")
-WORDS_A_MINUTE, MINUTES_A_QUESTION, MINUTES_A_EXERCISE = 200, 2, 15
+WORDS_A_MINUTE, MINUTES_A_QUESTION, MINUTES_A_EXERCISE, MINUTES_A_STEP = 200, 2, 15, 25
 SUITE_SECONDS = 20 * len(CHAPTERS) + 240  # 15 minutes on two processes for 40 chapters
 IGNORED_OUTPUTS = 5  # in the whole course
 
@@ -202,8 +206,10 @@ def minutes(notebook):
         if cell.cell_type == "markdown" and "question" not in tags(cell)
     ]
     reading = max(1, round(words("\n".join(text)) / WORDS_A_MINUTE))
-    solutions = sum("solution" in tags(cell) for cell in notebook.cells)
-    more = MINUTES_A_QUESTION * len(questions(notebook)) + MINUTES_A_EXERCISE * solutions
+    solved = itertools.groupby("solution" in tags(cell) for cell in notebook.cells)
+    solutions = sum(is_one for is_one, _ in solved)  # cells in a row are one solution
+    each = MINUTES_A_STEP if is_capstone(notebook) else MINUTES_A_EXERCISE
+    more = MINUTES_A_QUESTION * len(questions(notebook)) + each * solutions
     return reading, 5 * round((reading + more) / 5)
 
 
@@ -231,19 +237,55 @@ def facts(notebook):
         yield f"{found['seconds']} seconds and {found['memory']} GB are more than 60 and 1.5"
 
 
+def is_capstone(notebook):
+    """Return whether a notebook is a capstone: a task in steps, each with a check and a solution,
+    and a rubric. It has no questions, predictions, claims and facts for the exam.
+    """
+    return re.match(r"# [\d.]+ Capstone: ", notebook.cells[0].source) is not None
+
+
+def table(notebook, heading):
+    """Return the rows of the table in a section, lists of cells, without its head."""
+    lines = [line for line in section(notebook, heading).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def capstone(notebook):
+    """Yield what is wrong with a capstone's steps, its rubric and the grade of its solution."""
+    for heading, cells in sections(notebook):
+        if heading[:1].isdigit() and not any("solution" in tags(cell) for cell in cells):
+            yield f"the step {heading} has no worked solution"
+    rubric = {name: levels for name, *levels in table(notebook, RUBRIC)}
+    if 2 * len(rubric) != POINTS:
+        yield f"the rubric gives {2 * len(rubric)} points, not {POINTS}"
+    for name, levels in rubric.items():
+        if len(levels) != 3 or not all(levels):
+            yield f"the rubric does not say what earns 0, 1 and 2 points for {name}"
+    graded = {name: points for name, points, *_ in table(notebook, GRADED)}
+    if list(graded) != list(rubric):
+        yield "the graded criteria are not those of the rubric"
+    if not set(graded.values()) <= {"0", "1", "2"}:
+        yield "a criterion is graded with something else than 0, 1 or 2 points"
+    elif f"**{sum(map(int, graded.values()))} of {POINTS}.**" not in section(notebook, GRADED):
+        yield f"the grades add up to {sum(map(int, graded.values()))}, and the text does not say it"
+
+
 def chapter(notebook, companion=False):
     """Yield what is wrong with the make-up of a chapter: sections and sizes."""
     headings = [heading for heading, _ in sections(notebook)]
-    for name in SECTIONS:
+    wanted = CAPSTONE if is_capstone(notebook) else SECTIONS
+    for name in wanted:
         if name not in headings and name not in OPTIONAL:
             yield f"no section {name}"
     for cell in code_cells(notebook):
         if "remove-input" in tags(cell):
             yield f"cell {cell.id} hides its code from a reader of the site"
-    known = [name for name in headings if name in SECTIONS]
-    if known != [name for name in SECTIONS if name in known]:
+    known = [name for name in headings if name in wanted]
+    if known != [name for name in wanted if name in known]:
         yield "the closing sections are out of order"
-    if "**On Monday.**" not in markdown(notebook):
+    if is_capstone(notebook):
+        yield from capstone(notebook)
+    elif "**On Monday.**" not in markdown(notebook):
         yield "no On Monday"
     before = [cell for cell in before_exercises(notebook) if cell.cell_type == "code"]
     for cell in before:
@@ -536,6 +578,63 @@ def test_a_companion_may_be_short():
     replaced("one", "word " * 700, "")(notebook)
     assert list(chapter(notebook)) == ["715 words, not 1200 to 2600"]
     assert list(chapter(notebook, companion=True)) == []
+
+
+def test_the_small_capstone_passes():
+    notebook = small.capstone()
+    assert is_capstone(notebook) and not is_capstone(small.chapter())
+    for check in (outputs, figures, code, text, facts):
+        assert list(check(notebook)) == []
+    assert list(chapter(notebook, companion=True)) == []
+
+
+@pytest.mark.parametrize(
+    "fault, sentence",
+    [
+        (
+            replaced("title", "Capstone: a", "A"),
+            "no section Facts for the exam, no section Pitfalls, no section Summary, "
+            "no section Check yourself, no section Exercises, no On Monday",
+        ),
+        (dropped("further"), "no section Further reading"),
+        (tagged("step-solution"), "the step 1. One has no worked solution"),
+        (
+            replaced("rubric", "| 9 | none | some | all |\n", ""),
+            "the rubric gives 18 points, not 20, the graded criteria are not those of the rubric",
+        ),
+        (
+            replaced("rubric", "| 9 | none | some | all |", "| 9 | none | all |"),
+            "the rubric does not say what earns 0, 1 and 2 points for 9",
+        ),
+        (
+            replaced("graded", "| 9 | 2 |", "| 8 | 2 |"),
+            "the graded criteria are not those of the rubric, "
+            "the grades add up to 15, and the text does not say it",
+        ),
+        (
+            replaced("graded", "| 9 | 2 |", "| 9 | 3 |"),
+            "a criterion is graded with something else than 0, 1 or 2 points",
+        ),
+        (
+            replaced("graded", "| 9 | 2 |", "| 9 | 1 |"),
+            "the grades add up to 16, and the text does not say it",
+        ),
+        (replaced("step", "word " * 100, ""), "566 words, not 600 to 2600"),
+    ],
+)
+def test_a_fault_of_a_capstone_is_rejected(fault, sentence):
+    notebook = small.capstone()
+    fault(notebook)
+    assert ", ".join(chapter(notebook, companion=True)) == sentence
+
+
+def test_solutions_in_a_row_are_one():
+    notebook = small.capstone()
+    assert minutes(notebook) == (4, 30)
+    notebook.cells[5:5] = [small.code("x = 2", "more", "hide-cell", "solution")]
+    assert minutes(notebook) == (4, 30)
+    notebook.cells[6:6] = [small.text("Between.", "between")]
+    assert minutes(notebook) == (4, 55)
 
 
 def test_a_recall_of_a_later_chapter_is_rejected():

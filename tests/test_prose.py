@@ -1,12 +1,13 @@
 """Every decimal, percentage and number of points in a chapter's text, boxes, tables, captions and
 alternative texts occurs in what a cell of its section prints or, with decimals, holds.
 
-The closing sections may name what any cell of the chapter shows; lead, pitfalls and summary say
-again what the text of a section says. A number of p decimals occurs when some printed number with
-decimals is it after rounding to p decimals; a percentage or a number of points also when a printed
-share is, or a whole number. What has another source is listed in the metadata of its cell, `prose`,
-with the reason. Questions, recalls, predictions and the line of facts are left out: the first two
-set cases of their own, the third guess, and the fourth is measured from outside.
+The closing sections may name what any cell of the chapter shows; lead, pitfalls, summary and the
+grade of a capstone say again what the text of a section says. A number of p decimals occurs when
+some printed number with decimals is it after rounding to p decimals; a percentage or a number of
+points also when a printed share is, or a whole number. What has another source is listed in the
+metadata of its cell, `prose`, with the reason. Questions, recalls, predictions and the line of
+facts are left out: the first two set cases of their own, the third guess, and the fourth is
+measured from outside.
 """
 
 import re
@@ -14,9 +15,9 @@ import re
 import pytest
 import small
 from notebooks import ASKING, code_cells, course, printed, read, sections, tags
-from test_form import FACTS
+from test_form import FACTS, GRADED
 
-SAID_AGAIN = {"", "Pitfalls", "Summary"}
+SAID_AGAIN = {"", "Pitfalls", "Summary", GRADED}
 OF_THE_WHOLE = {"Facts for the exam", "Often said, checked", "Check yourself", "Further reading"}
 DECIMAL = r"(?<![\w.,/])\d[\d,]*\.\d+(?!\.?\d)"
 SHARE = r"(?<![\w.,/])\d[\d,]*(?:\.\d+)?(?= ?(?:%|percent\b|points?\b))"
@@ -208,6 +209,15 @@ def test_a_number_without_evidence_is_rejected(fault, sentence):
     assert list(unproven(notebook)) == []
     fault(notebook)
     assert list(unproven(notebook)) == [sentence]
+
+
+def test_a_grade_says_again_what_a_step_says():
+    notebook = small.capstone()
+    says("graded", "It is 0.79.")(notebook)
+    assert list(unproven(notebook)) == ["no section says the 0.79 of cell graded"]
+    small.cell(notebook, "step-solution").source += "\nx = 0.79"
+    says("step", "It is 0.79.")(notebook)
+    assert list(unproven(notebook)) == []
 
 
 @pytest.mark.parametrize(

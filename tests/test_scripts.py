@@ -125,3 +125,40 @@ def test_fraud_does_not_go_back_behind_a_checkpoint(train_fraud):
     done, model = train_fraud(5)
     sentence = "The checkpoint has 8 rounds, and --rounds asks for 5.\n"
     assert (done.returncode, done.stderr) == (1, sentence) and model.n_iter_ == 8
+
+
+def train_weekend(script, plan, folder):
+    """Run a script of capstone 162.2 on 1,000 black pictures under a plan; return the process."""
+    X, y = np.zeros((1000, 64), np.float32), np.arange(1000) % 10
+    np.savez(folder / "digits.npz", X=X, y=y)
+    return run(
+        [SCRIPTS / f"{script}.py", "--checkpoints", folder / "kept", "--plan", plan],
+        SM_CHANNEL_TRAIN=str(folder),
+        SM_MODEL_DIR=str(folder),
+    )
+
+
+@pytest.mark.parametrize(
+    "script, plan, sentence",
+    [
+        ("train_draft", "melt@3", "No machine can do this: melt@3\n"),
+        (
+            "train_survivor",
+            "nan@2 nan@2 nan@2",
+            "The pictures of step 2 were unreadable three times.\n",
+        ),
+    ],
+)
+def test_a_weekend_that_cannot_go_on(script, plan, sentence, tmp_path):
+    done = train_weekend(script, plan, tmp_path)
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+def test_the_survivor_goes_on_where_it_was_killed(tmp_path):
+    first = train_weekend("train_survivor", "kill@10", tmp_path)
+    torn = train_weekend("train_survivor", "flip@9:0 tear@13:0.5", tmp_path)
+    last = train_weekend("train_survivor", "", tmp_path)
+    assert first.stdout.splitlines()[-1] == "killed after step 10" and first.returncode != 0
+    told = ["from step 8", "memory changed after step 9", "from step 8", "saved step 12"]
+    assert torn.stdout.splitlines() == [*told, "killed after step 16, in a write"]
+    assert last.stdout.splitlines()[0] == "from step 12" and last.returncode == 0
