@@ -396,6 +396,14 @@ def repair_page(html):
     html = html.replace(
         '<summary aria-label="Toggle hidden content">', "<summary>"
     )  # differs from what one sees
+    # a fold that holds a solution says so before it is opened
+    for word in ("Show", "Hide"):
+        html = re.sub(
+            rf"(tag_solution[^>]*>\s*<details[^>]*>\s*<summary>(?:(?!</summary>).)*?{word} the )content",
+            r"\1solution",
+            html,
+            flags=re.S,
+        )
     html = re.sub(
         r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html
     )

@@ -94,6 +94,7 @@ if (place) {
       : 'Nothing answered yet.');
     if (seen.length) past.append(button('Forget my answers', () => { kept = blank(); save(); choose(); }));
     const parts = [make('h2', {}, 'Your exam'), past, form];
+    if (kept.exam?.over) past.append(' ', button('Last result', result));
     if (!lasting) parts.splice(1, 0, make('p', { class: 'exam-told' }, 'This browser keeps nothing for this page: a reload will begin anew.'));
     place.replaceChildren(...parts);
   };
@@ -117,7 +118,7 @@ if (place) {
     const data = new FormData(form);
     const ids = wanted(form);
     if (!ids.length) {
-      told.textContent = 'There is no such question. Choose other skills, or any question.';
+      told.textContent = 'There is no such question: choose other skills, or any question.';
       return;
     }
     begin(draw(ids, Number(data.get('number'))), Number(data.get('minutes')), data.get('when'));
@@ -300,18 +301,25 @@ if (place) {
       return node;
     });
     const again = bad.length ? [button('Repeat the wrong ones', () => begin(draw(bad, bad.length), 0, exam.when)), ' '] : [];
-    show(make('h2', {}, 'Result'),
+    const another = () => button('Another exam', () => { kept.exam = null; save(); choose(); place.querySelector('h2').scrollIntoView(); }, { class: 'exam-main' });
+    show(make('h2', {}, 'Result'), make('p', {}, another()),
       make('p', { class: 'exam-verdict' }, `${good.length} of ${exam.ids.length} right (${percent(good.length, exam.ids.length)}), in ${clock(exam.seconds)} (minutes and seconds). A question with several answers counts only if all of them are right.`),
       table(['skill', 'right', 'to read again'], bySkill, 'By skill'),
       table(['you said', 'right', 'of', 'share'], rated.map(([text, k, n]) => [text, String(k), String(n), percent(k, n)]), 'How well you knew what you knew'),
       curve(rated),
       make('p', {}, 'The bars are 95 % intervals: with so few answers your true share may lie anywhere in them. "Sure" should be near 100 %; where it is not, read those sections first.'),
       ...(mistakes.length ? [make('h3', {}, 'Wrong or open'), ...mistakes] : []),
-      make('p', {}, ...again, button('Another exam', () => { kept.exam = null; save(); choose(); place.querySelector('h2').scrollIntoView(); }, { class: 'exam-main' })));
+      make('p', {}, ...again, another()));
   };
 
   addEventListener('pagehide', save);
-  if (!kept.exam) choose();
+  // a path that asks about other chapters than an exam that is still open lets the reader choose
+  const elsewhere = only && kept.exam && !kept.exam.ids.every((id) => pool.some((node) => node.dataset.id === id));
+  if (!kept.exam || (only && kept.exam.over)) choose();
   else if (kept.exam.over) result();
-  else ask();
+  else if (elsewhere) {
+    place.replaceChildren(make('h2', {}, 'An exam is open'),
+      make('p', {}, `It has ${kept.exam.ids.length} questions, and its answers are kept.`),
+      make('p', {}, button('Go on with it', ask), ' ', button(`Begin one of ${only.join(', ')}`, () => { kept.exam = null; choose(); })));
+  } else ask();
 }

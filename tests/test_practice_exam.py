@@ -33,6 +33,22 @@ def test_every_question_stands_once_under_its_skill():
     ]
 
 
+def points_elsewhere(question):
+    """Return what a question without its page points at in vain, or None."""
+    asked = question.partition("<details>")[0] + " ".join(
+        re.findall("<summary>(.+?)</summary>", question)
+    )
+    found = re.search(r"\b(this page|this chapter|figure above|this section)\b", asked)
+    return found and found[0]
+
+
+def test_a_question_stands_without_its_page():
+    found = practice_exam.questions(ROOT)
+    assert [one["id"] for one in found if points_elsewhere(one["text"])] == []
+    assert points_elsewhere("What does this chapter show?<details>") == "this chapter"
+    assert points_elsewhere("<details><summary>A. As on this page</summary>") == "this page"
+
+
 def test_links_lead_to_the_same_places_from_the_reference():
     text = "[a](#here) [b](144_x.ipynb#c) [d](../reference/glossary.md#e) "
     text += "[f](https://g.h) [i](../data/README.md)"
