@@ -399,7 +399,7 @@ def repair_page(html):
     # a fold that holds a solution says so before it is opened
     for word in ("Show", "Hide"):
         html = re.sub(
-            rf"(tag_solution[^>]*>\s*<details[^>]*>\s*<summary>(?:(?!</summary>).)*?{word} the )content",
+            rf"(tag_solution[^>]*>\s*<details[^>]*>\s*<summary>(?:(?!</summ).)*?{word} the )content",
             r"\1solution",
             html,
             flags=re.S,
