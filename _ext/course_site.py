@@ -397,13 +397,9 @@ def repair_page(html):
         '<summary aria-label="Toggle hidden content">', "<summary>"
     )  # differs from what one sees
     # a fold that holds a solution says so before it is opened
+    fold = r"(tag_solution[^>]*>\s*<details[^>]*>\s*<summary>(?:(?!</summary>).)*?"
     for word in ("Show", "Hide"):
-        html = re.sub(
-            rf"(tag_solution[^>]*>\s*<details[^>]*>\s*<summary>(?:(?!</summ).)*?{word} the )content",
-            r"\1solution",
-            html,
-            flags=re.S,
-        )
+        html = re.sub(rf"{fold}{word} the )content", r"\1solution", html, flags=re.S)
     html = re.sub(
         r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1", html
     )

@@ -20,7 +20,7 @@ import yaml
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
 # a table, and the line in bold above it
-TABLE = re.compile(r"(?:^\*\*(.+?)\*\*[^\n|]*\n+)?((?:^\|.*\|\n?){3,})", re.M)
+TABLE = re.compile(r"(?:^\*\*([^*\n]+?)[.:]?\*\*[.:]?\n+)?((?:^\|.*\|\n?){3,})", re.M)
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
 

@@ -1,6 +1,7 @@
 """The page of paths: chapters with their minutes, which come from the chapters' lines of facts."""
 
 import re
+from collections import Counter
 
 import course_site
 import practice_exam
@@ -33,6 +34,8 @@ def filled(root, text):
             return f"[{n}, facts for the exam]({address}#facts-for-the-exam)"
         return f"[{n} {title}]({address}), {minutes} minutes"
 
+    asked = Counter(one["id"].split("-")[0] for one in practice_exam.questions(root))
+
     def exam(found):
         chosen = found[1].split()
         unknown = [n for n in chosen if n not in known and n not in practice_exam.PAGES]
@@ -42,7 +45,8 @@ def filled(root, text):
         names += " and that page" * (names != ", ".join(chosen))
         # an address with a query is none that Sphinx could check
         address = f"practice_exam.html?chapters={','.join(chosen)}"
-        return f'<a href="{address}">Questions of {names}</a> in the practice exam'
+        there = sum(asked[n] for n in chosen)
+        return f'<a href="{address}">Questions of {names}</a>, ten of {there} or all'
 
     sections = re.split(r"(?m)^(?=#)", text)
     for place, section in enumerate(sections):

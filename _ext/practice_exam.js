@@ -5,7 +5,8 @@ if (place) {
   const SURE = [['sure', 'Sure'], ['think', 'I think so'], ['guess', 'A guess']];
   const list = [...document.querySelectorAll('.question[data-id]')];
   // practice_exam.html?chapters=150,151 draws from these only; the paths lead there
-  const only = new URLSearchParams(location.search).get('chapters')?.split(',');
+  const asked = new URLSearchParams(location.search); // ?which=wrong presets what was missed
+  const only = asked.get('chapters')?.split(',');
   const pool = only ? list.filter((node) => only.includes(node.dataset.id.split('-')[0])) : list;
   const byId = new Map(list.map((node) => [node.dataset.id, node]));
   const titles = new Map(list.map((node) => [node.dataset.skill, node.closest('section').querySelector('h2').firstChild.textContent]));
@@ -68,6 +69,7 @@ if (place) {
       make('option', { value: 'all' }, 'any'),
       make('option', { value: 'new' }, 'that I have not answered yet'),
       make('option', { value: 'wrong' }, 'that I last answered wrongly'));
+    which.value = asked.get('which') ?? 'all';
     const when = make('select', { name: 'when' },
       make('option', { value: 'each' }, 'after each question'),
       make('option', { value: 'end' }, 'at the end'));
@@ -118,7 +120,7 @@ if (place) {
     const data = new FormData(form);
     const ids = wanted(form);
     if (!ids.length) {
-      told.textContent = 'There is no such question: choose other skills, or any question.';
+      told.textContent = `There is no such question${only ? ` in ${only.join(', ')}` : ''}: choose other skills, or any question.`;
       return;
     }
     begin(draw(ids, Number(data.get('number'))), Number(data.get('minutes')), data.get('when'));
@@ -315,7 +317,7 @@ if (place) {
   addEventListener('pagehide', save);
   // a path that asks about other chapters than an exam that is still open lets the reader choose
   const elsewhere = only && kept.exam && !kept.exam.ids.every((id) => pool.some((node) => node.dataset.id === id));
-  if (!kept.exam || (only && kept.exam.over)) choose();
+  if (!kept.exam || (location.search && kept.exam.over)) choose();
   else if (kept.exam.over) result();
   else if (elsewhere) {
     place.replaceChildren(make('h2', {}, 'An exam is open'),

@@ -42,12 +42,18 @@ def unpack(content):
     return state | {"rng": rng}
 
 
-def save(state, folder, machine):
-    """Write a checkpoint, whole or not at all, and keep the three newest."""
-    machine.write(folder / "unfinished", pack(state), state["done"])
+def save(state, folder, machine, sealed=None):
+    """Write a checkpoint, whole or not at all, and keep the three newest; return whether it was
+    written: not if the state has changed since its seal.
+    """
+    content = pack(state)
+    if sealed is not None and seal(unpack(content)) != sealed:
+        return False
+    machine.write(folder / "unfinished", content, state["done"])
     os.replace(folder / "unfinished", folder / f"step-{state['done']:05}.ckpt")
     for old in sorted(folder.glob("step-*.ckpt"))[:-3]:
         old.unlink()
+    return True
 
 
 def newest(folder):
@@ -73,10 +79,13 @@ def train(folder, data, machine, steps=weekend.STEPS):
     X, y = data
     state = newest(folder) or weekend.start()
     print(f"from step {state['done']}", flush=True)
-    sealed = seal(state)
+    sealed, broken = seal(state), 0
     while True:
         if seal(state) != sealed:
             print(f"memory changed after step {state['done']}", flush=True)
+            broken += 1
+            if broken > 3:
+                raise SystemExit("The memory changed four times. Take another machine.")
             state = newest(folder) or weekend.start()
             sealed = seal(state)
             print(f"from step {state['done']}", flush=True)
@@ -85,8 +94,7 @@ def train(folder, data, machine, steps=weekend.STEPS):
         rows, mask = weekend.draw(state, len(y))
         weekend.step(state, read(machine, state["done"] + 1, X[rows]), y[rows], mask)
         sealed = seal(state)
-        if state["done"] % EVERY == 0:
-            save(state, folder, machine)
+        if state["done"] % EVERY == 0 and save(state, folder, machine, sealed):
             print(f"saved step {state['done']}", flush=True)
         machine.done(state["done"], state["weights"])
 
