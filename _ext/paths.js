@@ -36,8 +36,8 @@ if (plan) {
       day.setDate(day.getDate() - days.length + n);
       date.textContent = Number.isNaN(day.valueOf()) ? '' : ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
     });
-    const left = Math.ceil((new Date(`${kept.exam}T12:00`) - Date.now()) / 86_400_000);
-    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Only ${left} left: days 1, 2, 3, 5, 6 and 13 first, as far as you get, and day ${days.length} last. ` : '';
+    const left = Math.round((new Date(`${kept.exam}T12:00`) - new Date().setHours(12, 0, 0, 0)) / 86_400_000);
+    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}. Take days 1, 2, 3, 5, 6 and 13 first, as far as you get, and day ${days.length} last. ` : '';
     count.textContent = `${late}${kept.done.length} of ${lines.length} done`;
   };
 
