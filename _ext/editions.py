@@ -21,6 +21,7 @@ import yaml
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
 # a table, and the line in bold above it
 TABLE = re.compile(r"(?:^\*\*([^*\n]+?)[.:]?\*\*[.:]?\n+)?((?:^\|.*\|\n?){3,})", re.M)
+PLAIN = ("", "check", "fact", "member", "topic", "what")  # heads that tell nothing of a row
 DECKS = ("Glossary", "Facts for the exam", "Claims")
 
 
@@ -125,9 +126,12 @@ def unlinked(text):
 
 
 def terms(root):
-    """Return the cards of the glossary, without its other names: (front, back, tag)."""
+    """Return the cards of the glossary, without its other names: (front, back, page, tag)."""
+    found = [one for one in glossary.read(root) if not one.others]
+    pages = [title(root / f"reference/{one.places[0][0]}.ipynb") for one in found]
     return [
-        (one.term, unlinked(one.text), "glossary") for one in glossary.read(root) if not one.others
+        (one.term, unlinked(one.text), page, "glossary")
+        for one, page in zip(found, pages, strict=True)
     ]
 
 
@@ -141,10 +145,10 @@ def rows(table):
 
 
 def facts(root):
-    """Return the cards of the tables of "Facts for the exam": (front, back, tag)."""
+    """Return the cards of the tables of "Facts for the exam": (front, back, page, tag)."""
     found = []
     for path in sorted((root / "chapters").glob("*.ipynb")):
-        number, _, name = title(path).partition(". ")
+        name = title(path).partition(". ")[2]
         within = False
         for cell in cells(path):
             source = "".join(cell["source"])
@@ -161,38 +165,44 @@ def facts(root):
                 lines = [line for line in lines if line[0]]
                 # as many cells ask as it takes to tell the rows apart
                 asking = Counter(tuple(line[:n]) for line in lines for n in range(1, len(line)))
-                topic = over or head[0] or ", ".join(head[1:])
+                topic = over or name
+                kind = f" ({head[0]})" if head[0] not in PLAIN else ""
                 for line in lines:
                     asks = 1
                     while asking[tuple(line[:asks])] > 1 and asks < len(line) - 1:
                         asks += 1
                     asked = "; ".join(filter(None, [line[0], *line[1:asks]]))
-                    pairs = zip(head[asks:], line[asks:], strict=False)
+                    columns = head[asks:] if len(head) > asks + 1 else [""]
                     back = "; ".join(
-                        f"{column}: {one}" if column else one for column, one in pairs if one
+                        f"{column}: {one}" if column else one
+                        for column, one in zip(columns, line[asks:], strict=False)
+                        if one
                     )
-                    found.append((asked, topic, unlinked(back), f"chapter-{number}", name))
-    twice = Counter((asked, topic) for asked, topic, *_ in found)
+                    found.append((topic, asked + kind, unlinked(back), title(path)))
+    twice = Counter((topic, asked) for topic, asked, *_ in found)
     cards = []
-    for asked, topic, back, tag, chapter in found:
-        where = [topic] if topic else []
-        where += [chapter] if twice[asked, topic] > 1 or not where else []
-        cards.append((unlinked(f"{asked} ({', '.join(where)})"), back, tag))
+    for topic, asked, back, page in found:
+        number, _, name = page.partition(". ")
+        where = f"{name}, {topic}" if twice[topic, asked] > 1 and topic != name else topic
+        between = " " if where.endswith("?") else ": "
+        cards.append((unlinked(f"{where}{between}{asked}"), back, page, f"chapter-{number}"))
     return cards
 
 
 def claims(root):
-    """Return the cards of the claims of chapters that are written: (front, back, tag)."""
+    """Return the cards of the claims of chapters that are written: (front, back, page, tag)."""
     found = []
-    written = {path.stem for path in (root / "chapters").glob("*.ipynb")}
+    names = map(title, (root / "chapters").glob("*.ipynb"))
+    pages = {page.partition(". ")[0].replace(".", "_"): page for page in names}
     for path in sorted((root / "data/claims").glob("*.yaml")):
-        if not any(stem.startswith(f"{path.stem}_") for stem in written):
+        if path.stem not in pages:
             continue
         for one in yaml.safe_load(path.read_text(encoding="utf8")):
             back = f"{one['verdict'][0].upper()}{one['verdict'][1:]}. {one['reason']}"
             if "exam_answer" in one:
                 back += f" In the exam: {one['exam_answer']}."
-            found.append((f"Right, or not? {one['claim']}", back, f"claim-{one['id']}"))
+            front, tag = f"Right, or not? {one['claim']}", f"claim-{one['id']}"
+            found.append((front, back, pages[path.stem], tag))
     return found
 
 
@@ -215,25 +225,29 @@ def write_cards(root, out):
     model = genanki.Model(
         number_of("model"),
         "Course",
-        fields=[{"name": "Front"}, {"name": "Back"}],
+        fields=[{"name": "Front"}, {"name": "Back"}, {"name": "Page"}],
         templates=[
-            {"name": "Card", "qfmt": "{{Front}}", "afmt": '{{FrontSide}}<hr id="answer">{{Back}}'}
+            {
+                "name": "Card",
+                "qfmt": "{{Front}}",
+                "afmt": '{{FrontSide}}<hr id="answer">{{Back}}<p><small>{{Page}}</small></p>',
+            }
         ],
         css=".card { font-family: sans-serif; font-size: 20px; text-align: left; }",
     )
     decks, lines, seen = [], [], Counter()
     for name, cards in zip(DECKS, (terms(root), facts(root), claims(root)), strict=True):
         deck = genanki.Deck(number_of(name), f"Training models on AWS::{name}")
-        for front, back, tag in cards:
+        for front, back, page, tag in cards:
             seen[name, front, tag] += 1
             guid = genanki.guid_for(name, front, tag, seen[name, front, tag])
-            fields = [as_html(front), as_html(back)]
+            fields = [as_html(front), as_html(back), as_html(page)]
             deck.add_note(genanki.Note(model=model, fields=fields, tags=[tag], guid=guid))
-            lines.append([name, front, back, tag])
+            lines.append([name, front, back, page, tag])
         decks.append(deck)
     genanki.Package(decks).write_to_file(out / "cards.apkg")
     with (out / "cards.csv").open("w", encoding="utf8", newline="") as file:
-        csv.writer(file).writerows([["deck", "front", "back", "tag"], *lines])
+        csv.writer(file).writerows([["deck", "front", "back", "page", "tag"], *lines])
 
 
 def finish(app, error):

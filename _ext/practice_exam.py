@@ -14,6 +14,7 @@ import yaml
 PAGES = ("beyond_the_lectures", "mixed_questions")
 STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
+HERE = re.compile(r"\b(?:([Oo])n (?=this page\b(?!'s)))?th(?:is|e) (?:page|chapter)\b")
 # the link at the end of a right option's explanation
 TAUGHT = re.compile(r"✔ [^✔✘]*\[([^\]]+)\]\((\S+)\)\.\n\n</details>")
 
@@ -37,6 +38,12 @@ def from_here(text, chapter):
         )
 
     return LINK.sub(led, re.sub(r"\]\(#", f"]({chapter}.ipynb#", text))
+
+
+def named(text, chapter):
+    """Return Markdown for readers who are elsewhere: "on this page" becomes "in chapter 151"."""
+    within = {None: "", "O": "In ", "o": "in "}
+    return HERE.sub(lambda found: within[found[1]] + chapter, text)
 
 
 def questions(root):
@@ -71,6 +78,7 @@ def questions(root):
             home = home or (name or title, address)
             taught = stem in PAGES and TAUGHT.search(source)
             home = taught.groups() if taught else home
+            text = from_here(STEM.sub("", source), stem)
             found.append(
                 {
                     "id": f"{number if name else stem}-{cell['id']}",
@@ -78,7 +86,7 @@ def questions(root):
                     "number": place,
                     "skill": skill,
                     "key": cell["metadata"]["course"]["key"],
-                    "text": from_here(STEM.sub("", source), stem),
+                    "text": named(text, f"chapter {number}") if name else text,
                     "place": (f"{number} {home[0]}" if name else home[0], home[1]),
                 }
             )
