@@ -65,6 +65,14 @@ if (ledger) {
   filter();
 }
 
+// Without a pointer that hovers, the first tap on a term shows what it means, the second follows.
+let tapped = null;
+document.addEventListener('click', (event) => {
+  const term = event.target.closest('a.term');
+  if (term && term !== tapped && matchMedia('(hover: none)').matches) event.preventDefault();
+  tapped = term;
+});
+
 // Escape puts away what a term of the glossary shows, until the pointer or the focus moves on.
 document.addEventListener('keydown', (event) => {
   document.documentElement.classList.toggle('terms-quiet', event.key === 'Escape');

@@ -188,6 +188,17 @@ def link_mentions(doctree, page, names, address):
             node.parent.replace(node, [*parts, nodes.Text(text[end:])])
 
 
+def show_links(doctree, found, address):
+    """Let a page's own links to entries, where they stand in a paragraph, show what these say."""
+    by_anchor = {one.anchor: one for one in found}
+    for node in list(doctree.findall(nodes.reference)):
+        target, _, anchor = node.get("refuri", "").partition("#")
+        entry = by_anchor.get(anchor) if target == address else None
+        within = {type(one) for one in above(node)}
+        if entry and isinstance(node.parent, nodes.paragraph) and nodes.entry not in within:
+            node.replace_self(nodes.raw("", link(node.astext(), entry, address), format="html"))
+
+
 def list_terms(doctree, page, found, address):
     """Add the terms that a page teaches to the end of its doctree, folded."""
     terms = [link(one.term, one, address) for one in found if page in dict(one.places)]
@@ -212,6 +223,8 @@ def add_links(app, doctree, docname):
     address = app.builder.get_relative_uri(docname, DOCNAME)
     if folder == "chapters":
         link_mentions(doctree, page, names, address)
+    if docname != DOCNAME:
+        show_links(doctree, found, address)
     list_terms(doctree, page, found, address)
 
 

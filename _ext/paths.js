@@ -31,13 +31,18 @@ if (plan) {
     return date;
   });
   const show = () => {
-    dates.forEach((date, n) => {
-      const day = new Date(`${kept.exam}T12:00`);
-      day.setDate(day.getDate() - days.length + n);
-      date.textContent = Number.isNaN(day.valueOf()) ? '' : ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
-    });
     const left = Math.round((new Date(`${kept.exam}T12:00`) - new Date().setHours(12, 0, 0, 0)) / 86_400_000);
-    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}. Take days 1, 2, 3, 5, 6 and 13 first, as far as you get, and day ${days.length} last. ` : '';
+    // with fewer days than the plan has, the first of these are taken, and the last day of the plan
+    const first = [1, 2, 3, 5, 6, 13, 4, 7, 8, 9, 10, 11, 12].slice(0, Math.max(0, left - 1));
+    const taken = left < days.length ? [...first, days.length].sort((a, b) => a - b) : days.map((_, n) => n + 1);
+    dates.forEach((date, n) => {
+      const at = taken.indexOf(n + 1);
+      const day = new Date(`${kept.exam}T12:00`);
+      day.setDate(day.getDate() - taken.length + at);
+      const dated = ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
+      date.textContent = Number.isNaN(left) || left < 1 ? '' : at < 0 ? ' (left out)' : dated;
+    });
+    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}, for as many days of the plan. ` : '';
     count.textContent = `${late}${kept.done.length} of ${lines.length} done`;
   };
 

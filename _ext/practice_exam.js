@@ -68,7 +68,8 @@ if (place) {
     const which = make('select', { name: 'which' },
       make('option', { value: 'all' }, 'any'),
       make('option', { value: 'new' }, 'that I have not answered yet'),
-      make('option', { value: 'wrong' }, 'that I last answered wrongly'));
+      make('option', { value: 'wrong' }, 'that I last answered wrongly'),
+      make('option', { value: 'unsure' }, 'that I got right without being sure'));
     which.value = asked.get('which') ?? 'all';
     const when = make('select', { name: 'when' },
       make('option', { value: 'each' }, 'after each question'),
@@ -112,7 +113,7 @@ if (place) {
     const data = new FormData(form);
     const skills = data.getAll('skill');
     const past = (id) => kept.history[id];
-    const fits = { all: () => true, new: (id) => !past(id), wrong: (id) => past(id) && !past(id).right }[data.get('which')];
+    const fits = { all: () => true, new: (id) => !past(id), wrong: (id) => past(id) && !past(id).right, unsure: (id) => past(id)?.right && past(id).sure !== 'sure' }[data.get('which')];
     return pool.filter((node) => skills.includes(node.dataset.skill)).map((node) => node.dataset.id).filter(fits);
   };
 
@@ -292,16 +293,19 @@ if (place) {
       const mine = exam.ids.filter((id) => exam.sure[id] === value);
       return [text, mine.filter((id) => good.includes(id)).length, mine.length];
     });
-    const mistakes = bad.map((id) => {
+    const shown = (id) => {
       const node = byId.get(id).cloneNode(true);
       const chosen = exam.answers[id] ?? [];
-      node.prepend(make('p', {}, chosen.length ? `You chose ${chosen.join(' and ')}.` : 'You chose nothing.', exam.sure[id] === 'sure' ? ' You were sure.' : ''));
+      const sure = { sure: ' You were sure.', guess: ' It was a guess.' }[exam.sure[id]] ?? '';
+      node.prepend(make('p', {}, chosen.length ? `You chose ${chosen.join(' and ')}.` : 'You chose nothing.', sure));
       for (const one of node.querySelectorAll('details')) {
         const letter = one.querySelector('summary').textContent.trim()[0];
         one.open = chosen.includes(letter) || node.dataset.key.includes(letter);
       }
       return node;
-    });
+    };
+    const lucky = good.filter((id) => exam.sure[id] !== 'sure');
+    const safe = good.filter((id) => exam.sure[id] === 'sure');
     const again = bad.length ? [button('Repeat the wrong ones', () => begin(draw(bad, bad.length), 0, exam.when)), ' '] : [];
     const another = () => button('Another exam', () => { kept.exam = null; save(); choose(); place.querySelector('h2').scrollIntoView(); }, { class: 'exam-main' });
     show(make('h2', {}, 'Result'), make('p', {}, another()),
@@ -310,18 +314,21 @@ if (place) {
       table(['you said', 'right', 'of', 'share'], rated.map(([text, k, n]) => [text, String(k), String(n), percent(k, n)]), 'How well you knew what you knew'),
       curve(rated),
       make('p', {}, 'The bars are 95 % intervals: with so few answers your true share may lie anywhere in them. "Sure" should be near 100 %; where it is not, read those sections first.'),
-      ...(mistakes.length ? [make('h3', {}, 'Wrong or open'), ...mistakes] : []),
+      make('p', {}, 'Below, open an option to see why it is right or wrong.'),
+      ...(bad.length ? [make('h3', {}, 'Wrong or open'), ...bad.map(shown)] : []),
+      ...(lucky.length ? [make('h3', {}, 'Right without being sure'), ...lucky.map(shown)] : []),
+      ...(safe.length ? [make('details', {}, make('summary', {}, `Right and sure (${safe.length})`), ...safe.map(shown))] : []),
       make('p', {}, ...again, another()));
   };
 
   addEventListener('pagehide', save);
-  // a path that asks about other chapters than an exam that is still open lets the reader choose
-  const elsewhere = only && kept.exam && !kept.exam.ids.every((id) => pool.some((node) => node.dataset.id === id));
+  // a path that asks for other questions than those of an exam that is still open lets the reader choose
+  const elsewhere = kept.exam && (asked.has('which') || !kept.exam.ids.every((id) => pool.some((node) => node.dataset.id === id)));
   if (!kept.exam || (location.search && kept.exam.over)) choose();
   else if (kept.exam.over) result();
   else if (elsewhere) {
     place.replaceChildren(make('h2', {}, 'An exam is open'),
       make('p', {}, `It has ${kept.exam.ids.length} questions, and its answers are kept.`),
-      make('p', {}, button('Go on with it', ask), ' ', button(`Begin one of ${only.join(', ')}`, () => { kept.exam = null; choose(); })));
+      make('p', {}, button('Go on with it', ask), ' ', button(only ? `Begin one of ${only.join(', ')}` : 'Choose another', () => { kept.exam = null; choose(); })));
   } else ask();
 }

@@ -309,6 +309,16 @@ def test_a_term_shows_what_it_means(open_page):
     assert "What it means." in page.evaluate(SHOWN)
 
 
+def test_the_first_tap_on_a_term_shows_what_it_means(open_page):
+    page = open_page(has_touch=True, is_mobile=True)
+    page.set_content(TERM.format(css=SCRIPT.with_suffix(".css").read_text(encoding="utf8")))
+    page.add_script_tag(path=SCRIPT)
+    page.locator(".term").tap()
+    assert "What it means." in page.evaluate(SHOWN) and not page.url.endswith("#a")
+    page.locator(".term").tap()
+    assert page.url.endswith("#a")
+
+
 def with_filmstrips():
     """Return the pages whose source has a cell tagged `filmstrip`."""
     return [
@@ -441,7 +451,11 @@ def test_an_exam_from_start_to_result(base, open_page):
     skills = page.get_by_role("table", name="By skill").locator("tbody tr").all()
     shares = [row.locator("td").nth(1).inner_text().split(" of ") for row in skills]
     assert [sum(map(int, part)) for part in zip(*shares, strict=True)] == [2, 4]
-    assert page.locator("#exam-desk .question").count() == 2
+    # two that were wrong or open, one that was guessed, and one behind a click
+    headings = page.locator("#exam-desk h3").all_inner_texts()
+    assert headings == ["Wrong or open", "Right without being sure"]
+    assert page.get_by_text("Right and sure (1)").is_visible()
+    assert [page.locator(f"#exam-desk {part}.question").count() for part in ("> ", "")] == [3, 4]
     link = page.get_by_role("table", name="By skill").get_by_role("link").first
     assert page.request.get(link.evaluate("one => one.href")).ok
     assert violations(page) == [] and page.errors == [] and page.foreign == []
@@ -459,6 +473,13 @@ def test_an_exam_from_start_to_result(base, open_page):
     assert "2 of 2 right (100 %)" in page.locator(".exam-verdict").inner_text()
     page.get_by_role("button", name="Another exam").first.click()
     assert "Answered so far: 4" in page.locator("#exam-desk").inner_text()
+    page.get_by_label("Only those").select_option("that I got right without being sure")
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_role("heading", name="Question 1 of 1").is_visible()
+    page.goto(f"{base}reference/practice_exam.html?which=wrong")
+    assert page.get_by_role("heading", name="An exam is open").is_visible()
+    page.get_by_role("button", name="Choose another").click()
+    assert page.get_by_label("Only those").input_value() == "wrong"
     page.get_by_role("button", name="Forget my answers").click()
     assert "Nothing answered yet" in page.locator("#exam-desk").inner_text()
 
@@ -665,9 +686,28 @@ def test_the_plan_keeps_its_ticks_and_dates(base, open_page):
     assert page.locator(".plan-controls").inner_text().endswith("1 of 69 done")
 
 
+def test_a_plan_of_fewer_days_leaves_some_out(base, open_page):
+    page = open_page(timezone_id="Asia/Kathmandu")
+    page.clock.set_fixed_time("2027-01-10T06:00:00Z")
+    page.goto(f"{base}reference/paths.html")
+    page.get_by_label("Day of the exam").fill("2027-01-14")
+    assert "Days left: 4" in page.locator(".plan-controls").inner_text()
+    dates = page.locator(".plan-date").all_inner_texts()
+    assert [one.strip() for one in dates if "left out" not in one] == [
+        "(Sun 10 January)",
+        "(Mon 11 January)",
+        "(Tue 12 January)",
+        "(Wed 13 January)",
+    ]
+    assert [n for n, one in enumerate(dates, 1) if "left out" not in one] == [1, 2, 3, 14]
+    page.get_by_label("Day of the exam").fill("2027-01-10")
+    assert "The exam is today." in page.locator(".plan-controls").inner_text()
+
+
 def test_the_cheat_sheet_is_two_pages_of_paper(base, open_page):
     page = open_page()
-    page.goto(f"{base}reference/cheat_sheet.html")
+    page.goto(f"{base}reference/cheat_sheet.html?highlight=recall")
+    page.get_by_text("Hide Search Matches").wait_for()
     page.wait_for_function("MathJax.startup && MathJax.startup.promise")
     page.evaluate("MathJax.startup.promise")
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
