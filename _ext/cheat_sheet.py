@@ -35,18 +35,21 @@ def sheet(root):
     facts = {n: rows(one["cells"]) for n, one in course_site.chapters(root).items()}
     parts = []
     for group in yaml.safe_load((root / "data/cheat_sheet.yaml").read_text(encoding="utf8")):
-        note = f"*{group['note']}*\n" if "note" in group else ""
-        lines = [f"## {group['title']}\n", note]
+        lines = [f"## {group['title']}\n"]
         for chapter, beginnings in group["rows"].items():
             home = f"[{chapter}](../chapters/{pages[chapter]}#facts-for-the-exam)"
-            for n, one in enumerate(beginnings):
+            for one in beginnings:
                 beginning, label = next(iter(one.items())) if isinstance(one, dict) else (one, "")
+                if beginning == "note":
+                    lines.append(f"\n*{label}*\n")
+                    continue
                 same = [row for row in facts[chapter] if " | ".join(row).startswith(beginning)]
                 if len(same) != 1:
                     raise ValueError(f"{len(same)} facts of {chapter} begin with {beginning}")
                 name, *texts = [plain(text) for text in same[0][: 1 + group.get("cells", 9)]]
                 line = f"- **{label or name}** " + " · ".join(filter(None, texts))
-                lines.append(line if n else f"- {home} {line[2:]}")
+                lines.append(f"- {home} {line[2:]}" if home else line)
+                home = ""
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

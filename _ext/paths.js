@@ -33,7 +33,7 @@ if (plan) {
   const show = () => {
     const left = Math.round((new Date(`${kept.exam}T12:00`) - new Date().setHours(12, 0, 0, 0)) / 86_400_000);
     // with fewer days than the plan has, the first of these are taken, and the last day of the plan
-    const first = [1, 2, 3, 5, 6, 13, 4, 7, 8, 9, 10, 11, 12].slice(0, Math.max(0, left - 1));
+    const first = [1, 2, 3, 6, 10, 5, 13, 12, 7, 4, 11, 9, 8].slice(0, Math.max(0, left - 1));
     const taken = left < days.length ? [...first, days.length].sort((a, b) => a - b) : days.map((_, n) => n + 1);
     dates.forEach((date, n) => {
       const at = taken.indexOf(n + 1);

@@ -672,7 +672,7 @@ def test_without_a_browser(monkeypatch):
 def test_the_plan_keeps_its_ticks_and_dates(base, open_page):
     page = open_page()
     page.goto(f"{base}reference/paths.html")
-    assert page.locator(".plan-controls").inner_text().endswith("0 of 69 done")
+    assert page.locator(".plan-controls").inner_text().endswith("0 of 70 done")
     page.get_by_label("Day of the exam").fill("2027-01-15")
     page.get_by_label("Done: Day 2. Counting errors: 150 Confusion matrix").check()
     page.reload()
@@ -683,7 +683,7 @@ def test_the_plan_keeps_its_ticks_and_dates(base, open_page):
     )
     assert page.get_by_label("Done: Day 2. Counting errors: 150 Confusion matrix").is_checked()
     assert not page.get_by_label("Done: Day 6. Tuning: 155 Search strategies").is_checked()
-    assert page.locator(".plan-controls").inner_text().endswith("1 of 69 done")
+    assert page.locator(".plan-controls").inner_text().endswith("1 of 70 done")
 
 
 def test_a_plan_of_fewer_days_leaves_some_out(base, open_page):

@@ -14,7 +14,8 @@ import cheat_sheet
 
 def test_every_line_is_a_row_of_a_chapter():
     groups = yaml.safe_load((ROOT / "data/cheat_sheet.yaml").read_text(encoding="utf8"))
-    wanted = sum(len(rows) for group in groups for rows in group["rows"].values())
+    rows = [one for group in groups for some in group["rows"].values() for one in some]
+    wanted = sum(not (isinstance(one, dict) and "note" in one) for one in rows)
     text = cheat_sheet.sheet(ROOT)
     assert text.count("\n- ") == wanted > 150 and "read in" not in text
     assert (
