@@ -78,7 +78,15 @@ document.addEventListener('keydown', (event) => {
   document.documentElement.classList.toggle('terms-quiet', event.key === 'Escape');
 });
 for (const kind of ['mouseover', 'focusin']) {
-  document.addEventListener(kind, () => document.documentElement.classList.remove('terms-quiet'));
+  document.addEventListener(kind, (event) => {
+    document.documentElement.classList.remove('terms-quiet');
+    const term = event.target.closest('a.term');
+    if (!term) return;
+    // near the lower edge of the window it opens upwards
+    const line = term.getBoundingClientRect();
+    const above = `${term.parentElement.getBoundingClientRect().bottom - line.top}px`;
+    term.style.setProperty('--above', innerHeight - line.bottom < 150 ? above : 'auto');
+  });
 }
 
 // The glossary is filtered by what its terms and texts contain; × is found as x.

@@ -33,7 +33,7 @@ if (plan) {
   const show = () => {
     const left = Math.round((new Date(`${kept.exam}T12:00`) - new Date().setHours(12, 0, 0, 0)) / 86_400_000);
     // with fewer days than the plan has, the first of these are taken, and the last day of the plan
-    const first = [1, 2, 3, 6, 10, 5, 13, 12, 7, 4, 11, 9, 8].slice(0, Math.max(0, left - 1));
+    const first = [1, 2, 6, 10, 3, 5, 13, 12, 7, 4, 11, 9, 8].slice(0, Math.max(0, left - 1));
     const taken = left < days.length ? [...first, days.length].sort((a, b) => a - b) : days.map((_, n) => n + 1);
     dates.forEach((date, n) => {
       const at = taken.indexOf(n + 1);
@@ -42,7 +42,7 @@ if (plan) {
       const dated = ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
       date.textContent = Number.isNaN(left) || left < 1 ? '' : at < 0 ? ' (left out)' : dated;
     });
-    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}, for as many days of the plan. ` : '';
+    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}, for as many days of the plan. ` : left > days.length ? `Day 1 is in ${left - days.length} days; until then, read from the paths below. ` : '';
     count.textContent = `${late}${kept.done.length} of ${lines.length} done`;
   };
 

@@ -236,7 +236,7 @@ if (place) {
   const finish = () => {
     const exam = kept.exam;
     exam.over = true;
-    for (const id of exam.ids) note(id);
+    for (const id of exam.ids) if (answered(exam, id)) note(id); // what is open counts as wrong here and stays new
     save();
     result();
   };
@@ -286,6 +286,7 @@ if (place) {
     const bySkill = [...titles].map(([skill, title]) => {
       const mine = exam.ids.filter((id) => byId.get(id).dataset.skill === skill);
       const sections = new Map(mine.filter((id) => bad.includes(id)).map((id) => { const link = readers(id).querySelector('a'); return [link.href, link]; }));
+      for (const link of sections.values()) link.textContent = link.textContent.replace(/^Read: /, '');
       const links = make('span', {}, ...[...sections.values()].flatMap((link, at) => (at ? [', ', link] : [link])));
       return [title, `${mine.filter((id) => good.includes(id)).length} of ${mine.length}`, links, mine.length];
     }).filter((row) => row[3]).map((row) => row.slice(0, 3));

@@ -15,6 +15,8 @@ PAGES = ("beyond_the_lectures", "mixed_questions")
 STEM = re.compile(r"^\*\*Question \d+\.\*\*\s*")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 HERE = re.compile(r"\b(?:([Oo])n (?=this page\b(?!'s)))?th(?:is|e) (?:page|chapter)\b")
+# a link of a right option's explanation to a section of its chapter
+RIGHT = re.compile(r"✔ (?:(?!</details>)[^✘])*?\]\(#([^)]+)\)")
 # the link at the end of a right option's explanation
 TAUGHT = re.compile(r"✔ [^✔✘]*\[([^\]]+)\]\((\S+)\)\.\n\n</details>")
 
@@ -62,7 +64,7 @@ def questions(root):
         cells = json.loads(paths[stem].read_text(encoding="utf8"))["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
         number, _, name = title.partition(". ")
-        sections, own, section = {}, [], None
+        sections, anchors, own, section = {}, {}, [], None
         for cell in cells:
             source, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
             skill = next((tag[6:] for tag in tags if tag.startswith("skill-")), None)
@@ -70,12 +72,15 @@ def questions(root):
             if heading:
                 section = (heading[1], f"{address}#{slug(heading[1])}")
                 sections.setdefault(skill, section)
+                anchors[slug(heading[1])] = section
             if "question" in tags:
                 own.append((cell, source, skill or "none", section))
         for place, (cell, source, skill, section) in enumerate(own, 1):
             last = section[0] == "Check yourself"
+            named_there = RIGHT.search(source) if last else None
             home = sections.get(skill) if last else section
-            home = home or (name or title, address)
+            home = anchors.get(named_there[1], home) if named_there else home
+            home = home or anchors.get("facts-for-the-exam") or (name or title, address)
             taught = stem in PAGES and TAUGHT.search(source)
             home = taught.groups() if taught else home
             text = from_here(STEM.sub("", source), stem)
