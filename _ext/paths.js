@@ -42,7 +42,7 @@ if (plan) {
       const dated = ` (${day.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'long' })})`;
       date.textContent = Number.isNaN(left) || left < 1 ? '' : at < 0 ? ' (left out)' : dated;
     });
-    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}, for as many days of the plan. ` : left > days.length ? `Day 1 is in ${left - days.length} days; until then, read from the paths below. ` : '';
+    const late = left < 0 ? 'That day is past. ' : left === 0 ? 'The exam is today. ' : left < days.length ? `Days left: ${left}, for as many days of the plan. ` : left > days.length ? `Days until day 1: ${left - days.length}. Read from the paths below until then. ` : '';
     count.textContent = `${late}${kept.done.length} of ${lines.length} done`;
   };
 
